@@ -1,0 +1,102 @@
+"""The errors of the engine: each names the operation, what it was given, and the fix."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+__all__ = [
+    "AssignmentError",
+    "ConversionError",
+    "DifferentiationError",
+    "LeakedTracerError",
+    "MissingRuleError",
+    "NonlinearError",
+    "ShapeOnlyError",
+]
+
+
+class DifferentiationError(TypeError):
+    """A program, or a call of a transform, that cannot be differentiated as it stands."""
+
+
+class MissingRuleError(DifferentiationError, NotImplementedError):
+    """A NumPy function, ufunc method or keyword for which the engine has no rule."""
+
+
+class ConversionError(DifferentiationError):
+    """A traced value was turned into a plain number or array, which would lose its derivative."""
+
+
+class AssignmentError(DifferentiationError):
+    """An assignment into, or from, a traced array."""
+
+
+class LeakedTracerError(DifferentiationError):
+    """A traced value was used after the transform that made it had ended."""
+
+
+class NonlinearError(DifferentiationError):
+    """A function that must be linear was not."""
+
+
+class ShapeOnlyError(DifferentiationError):
+    """A program asked for values where only shapes and dtypes are known."""
+
+
+def describe(x: Any) -> str:
+    """Shape and dtype of a value for a message, such as ``float64[2,3]``."""
+    shape = getattr(x, "shape", None)
+    dtype = getattr(x, "dtype", None)
+    if shape is None or dtype is None:
+        return type(x).__name__
+    return f"{dtype}[{','.join(map(str, shape))}]"
+
+
+def user_line() -> str:
+    """Where in the user's own code the current call came from: `` (file.py:12)`` or nothing."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name.split(".")[0] not in {"autodiff", "numpy", "contextlib"}:
+            return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})"
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return ""
+
+
+def leaked_tracer(operation: str, transform: str) -> LeakedTracerError:
+    """The error for a tracer that outlived its transform."""
+    return LeakedTracerError(
+        f"{operation}: a traced value was used after the {transform} that made it had ended{user_line()}. "
+        "It was probably kept in a global, an attribute or a closure. Return it from the differentiated "
+        "function instead (has_aux=True returns extra values)."
+    )
+
+
+def conversion(what: str, x: Any) -> ConversionError:
+    """The error for ``float(x)`` and its kin."""
+    return ConversionError(
+        f"{what}: cannot convert the traced value {describe(x)} to a plain Python or NumPy object, because its "
+        f"derivative would be lost{user_line()}. Use the np.* function on the traced value (np.sin, not "
+        "math.sin); to combine traced values into an array use np.stack or autodiff.numpy.array; "
+        "to use the number alone, apply autodiff.stop_gradient first."
+    )
+
+
+def assignment(what: str, x: Any) -> AssignmentError:
+    """The error for assignment into a traced array."""
+    return AssignmentError(
+        f"{what}: a traced array ({describe(x)}) cannot be changed in place{user_line()}. "
+        "Build the result instead: np.where(mask, new, old), np.stack or np.concatenate of the parts."
+    )
+
+
+def missing_rule(name: str, detail: str = "") -> MissingRuleError:
+    """The error for a NumPy function that the engine does not know."""
+    return MissingRuleError(
+        f"{name} has no derivative rule for traced arrays{detail}{user_line()}. Write it with functions that have "
+        "one, give it a rule with autodiff.custom_jvp or autodiff.custom_vjp, or register one: "
+        f"autodiff.core.implements({name})(function). If it should be constant, apply autodiff.stop_gradient."
+    )

@@ -1,0 +1,492 @@
+"""The record of an operation: its value, its one rule, its shape, its samples.
+
+Both modes read the same record. Forward mode calls ``jvps[i](t, y, *args, **params)``: what a tangent `t` of
+argument `i` contributes to the tangent of the result. Reverse mode calls ``vjps[i](ct, y, *args, **params)``:
+what an adjoint `ct` of the result contributes to the adjoint of argument `i`. An operation states one of them
+and the other follows:
+
+==================  ==========================================  =====================================
+form                what is written                             what follows
+==================  ==========================================  =====================================
+`elementwise`       ``t * dy/dx``                               its transpose is the same expression
+`linear`            the transpose                               forward: the operation itself on `t`
+`multilinear`       one transpose for each argument             forward: the operation with `t` put in
+`explicit`          the forward rule, in NumPy functions        reverse: `autodiff.core.linear` transposes it
+==================  ==========================================  =====================================
+
+A rule is written with plain NumPy functions, which dispatch when their arguments are traced: that is what
+makes every order work. A rule's parameter whose name starts with an underscore is not kept for the backward
+sweep: it arrives as something with a shape and a dtype alone. So the names in a rule decide the memory of the
+gradient.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from autodiff.core.level import Traced, bind
+from autodiff.core.spec import Spec, dtype_of, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Rule = Callable[..., Any]
+
+__all__ = [
+    "FUNCTIONS",
+    "REGISTRY",
+    "UFUNCS",
+    "Boundary",
+    "Operation",
+    "Sample",
+    "constant",
+    "elementwise",
+    "explicit",
+    "implements",
+    "linear",
+    "multilinear",
+]
+
+#: Every operation by name; the generic tests walk it.
+REGISTRY: dict[str, Operation] = {}
+#: What a NumPy ufunc does when an argument is traced.
+UFUNCS: dict[Any, Callable[..., Any]] = {}
+#: What a NumPy function does when an argument is traced (same signature as the function).
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+
+
+class Sample(NamedTuple):
+    """Arguments at which the generic tests check an operation, away from its kinks."""
+
+    args: tuple[Any, ...]
+    params: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default, never mutated
+
+
+class Boundary(NamedTuple):
+    """A point where the derivative is a convention or a limit: scalar arguments, and dy/dx for each of them."""
+
+    args: tuple[Any, ...]
+    derivatives: tuple[Any, ...]
+
+
+class Operation:
+    """One operation: value, rule, shape and samples in one place. Call it like the function it stands for.
+
+    Attributes
+    ----------
+    name : str
+        Unique name, the key in `REGISTRY`.
+    fn : callable
+        The value, ``fn(*arrays, **params)``, on plain arrays.
+    jvps, vjps : sequence of callable or None
+        One rule for each argument, see the module; None where the argument has no derivative. A variadic
+        operation (any number of arrays) has one rule, which takes the argument's number first.
+    linear_args : frozenset of int
+        The arguments in which the operation is linear.
+    jointly : bool
+        Whether it is linear in several of them at once (``add``), not just in each (``multiply``).
+    marks : sequence of callable or None
+        ``marks[i](y, *args)``: mask of the entries in which argument `i` was not chosen (`where`, `maximum`).
+    structural : bool
+        Linear with coefficients that are finite and not negative, so that marks can pass through it.
+    """
+
+    __slots__ = (
+        "_keeps",
+        "boundary",
+        "call",
+        "elementwise",
+        "fn",
+        "joint_jvp",
+        "jointly",
+        "jvps",
+        "linear_args",
+        "marks",
+        "name",
+        "samples",
+        "scatter",
+        "shape_rule",
+        "smooth",
+        "structural",
+        "variadic",
+        "vjps",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        *,
+        jvps: Sequence[Rule | None] = (),
+        vjps: Sequence[Rule | None] = (),
+        linear_args: frozenset[int] = frozenset(),
+        jointly: bool = False,
+        joint_jvp: Rule | None = None,
+        marks: Sequence[Rule | None] | None = None,
+        shape: Callable[..., Any] | None = None,
+        samples: Callable[[np.random.Generator], list[Sample]] | None = None,
+        boundary: Sequence[Boundary] = (),
+        is_elementwise: bool = False,
+        structural: bool = False,
+        variadic: bool = False,
+        smooth: bool = True,
+        scatter: Rule | None = None,
+        register: bool = True,
+    ) -> None:
+        self.name = name
+        self.fn = fn
+        # A ufunc dispatches on traced arguments by itself; anything else goes through `bind`.
+        self.call: Callable[..., Any] = fn if isinstance(fn, np.ufunc) else self
+        self.jvps = tuple(jvps)
+        self.vjps = tuple(vjps)
+        self.linear_args = linear_args
+        self.jointly = jointly
+        self.joint_jvp = joint_jvp
+        self.marks = tuple(marks) if marks is not None else None
+        self.shape_rule = shape
+        self.samples = samples
+        self.boundary = tuple(boundary)
+        self.elementwise = is_elementwise
+        self.structural = structural
+        self.variadic = variadic
+        self.smooth = smooth
+        self.scatter = scatter
+        self._keeps: dict[int, tuple[bool, tuple[bool, ...]]] = {}
+        if register:
+            if name in REGISTRY:
+                raise ValueError(f"operation {name!r} is registered twice")
+            REGISTRY[name] = self
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        return bind(self, args, params)
+
+    def variant(self, fn: Callable[..., Any]) -> Operation:
+        """Return the same operation computed by another function (``operator.mul`` for ``np.multiply``)."""
+        twin = type(self).__new__(type(self))
+        for slot in Operation.__slots__:
+            setattr(twin, slot, getattr(self, slot))
+        twin.fn = twin.call = fn
+        return twin
+
+    def differentiable(self, i: int) -> bool:
+        """Whether the result has a derivative with respect to argument `i`."""
+        if self.variadic:
+            return bool(self.jvps)
+        return i < len(self.jvps) and self.jvps[i] is not None
+
+    def jvp_of(self, i: int, t: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Contribution of the tangent `t` of argument `i` to the tangent of the result."""
+        if self.variadic:
+            return self.jvps[0](i, t, y, *args, **params)  # type: ignore[misc]
+        return self.jvps[i](t, y, *args, **params)  # type: ignore[misc]
+
+    def vjp_of(self, i: int, ct: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Contribution of the adjoint `ct` of the result to the adjoint of argument `i`."""
+        if self.variadic:
+            return self.vjps[0](i, ct, y, *args, **params)  # type: ignore[misc]
+        return self.vjps[i](ct, y, *args, **params)  # type: ignore[misc]
+
+    def keeps(self, active: int, nargs: int) -> tuple[bool, tuple[bool, ...]]:
+        """Which of the result and the arguments the rules of the `active` arguments (a bit set) read."""
+        found = self._keeps.get(active)
+        if found is None or len(found[1]) != nargs:
+            found = self._keeps[active] = self._find_keeps(active, nargs)
+        return found
+
+    def _find_keeps(self, active: int, nargs: int) -> tuple[bool, tuple[bool, ...]]:
+        y, args = False, [False] * nargs
+        for i in range(nargs):
+            if not active >> i & 1 or not self.differentiable(i):
+                continue
+            at = 0 if self.variadic else i
+            for rule in (self.jvps[at], self.vjps[at], self.marks and self.marks[at]):
+                if rule is not None and rule is not False:
+                    names = _names(rule, skip=(2 if self.variadic else 1) - (rule in (self.marks or ())))
+                    rule_y, rule_args = _reads(names, nargs, getattr(rule, "skips", None) == "own" and i)
+                    y = y or rule_y
+                    args = [a or b for a, b in zip(args, rule_args, strict=True)]
+        return y, tuple(args)
+
+    def shape(self, *args: Any, **params: Any) -> Any:
+        """Shape and dtype of the result (a `Spec`) for arguments that are specs, arrays or scalars."""
+        if self.shape_rule is not None:
+            return self.shape_rule(*args, **params)
+        if self.elementwise:
+            return elementwise_shape(self.fn, *args, **params)
+        raise NotImplementedError(f"operation {self.name!r} has no shape rule")
+
+
+def _names(rule: Rule, skip: int) -> list[inspect.Parameter]:
+    """Parameters of a rule after the tangent (or adjoint): the result, then the arguments."""
+    positional = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+    )
+    return [p for p in inspect.signature(rule).parameters.values() if p.kind in positional][skip:]
+
+
+def _reads(names: list[inspect.Parameter], nargs: int, own: int | bool) -> tuple[bool, list[bool]]:
+    """Which of (result, arguments) a rule with these parameter names reads."""
+    flags: list[bool] = []
+    for p in names:
+        read = not p.name.startswith("_")
+        flags += [read] * (nargs + 1 - len(flags) if p.kind is p.VAR_POSITIONAL else 1)
+    flags = (flags + [False] * (nargs + 1))[: nargs + 1]
+    if own is not False:  # a rule derived from linearity reads neither the result nor its own argument
+        flags[0] = flags[1 + own] = False
+    return flags[0], flags[1:]
+
+
+# -- the forms -----------------------------------------------------------------------------------------------
+
+
+def elementwise(
+    fn: Callable[..., Any],
+    *rules: Rule | None,
+    name: str | None = None,
+    transposes: Sequence[Rule | None] | None = None,
+    marks: Sequence[Rule | None] | None = None,
+    linear_args: Sequence[int] = (),
+    jointly: bool = False,
+    domain: Sequence[tuple[float, float]] | tuple[float, float] = (-2.0, 2.0),
+    boundary: Sequence[Boundary] = (),
+    samples: Callable[[np.random.Generator], list[Sample]] | None = None,
+    smooth: bool = True,
+) -> Operation:
+    """Register an operation that acts on each element by itself, with broadcasting.
+
+    Parameters
+    ----------
+    fn : callable
+        The value; a NumPy ufunc is also registered as what ``fn`` does on traced arguments.
+    *rules : callable or None
+        ``rule(t, y, *args)``: the tangent `t` times the partial derivative, one for each argument.
+    transposes : sequence of callable, optional
+        The reverse rules where they differ: operations that are linear over the reals but not over the
+        complex numbers (``conj``, ``real``, ``abs``).
+    marks, linear_args, jointly
+        See `Operation`.
+    domain : (low, high) or one pair for each argument
+        The interval, free of kinks and poles, from which the samples are drawn.
+    boundary : sequence of Boundary
+        Points with an agreed derivative.
+    smooth : bool
+        Whether the derivatives of order 2 and 3 exist on the domain.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> double = elementwise(lambda x: 2 * x, lambda t, _y, _x: 2 * t, name="doctest_double")
+    >>> double(np.ones(2))
+    array([2., 2.])
+    >>> del REGISTRY["doctest_double"]
+    """
+    name = name or fn.__name__
+    nargs = len(rules)
+    cls = {1: Unary, 2: Binary}.get(nargs, Operation)
+    op = cls(
+        name,
+        fn,
+        jvps=rules,
+        vjps=transposes or rules,
+        marks=marks,
+        linear_args=frozenset(linear_args),
+        jointly=jointly,
+        samples=samples or (lambda rng: draw_elementwise(rng, domain, nargs)),
+        boundary=boundary,
+        is_elementwise=True,
+        smooth=smooth,
+    )
+    if isinstance(fn, np.ufunc):
+        UFUNCS[fn] = op
+    return op
+
+
+def linear(
+    fn: Callable[..., Any],
+    transpose: Rule,
+    *,
+    name: str,
+    samples: Callable[[np.random.Generator], list[Sample]],
+    shape: Callable[..., Any],
+    nargs: int = 1,
+    structural: bool = False,
+    scatter: Rule | None = None,
+) -> Operation:
+    """Register an operation that is linear in its first argument.
+
+    `transpose(ct, _y, _x, *rest, **params)` maps an adjoint of the result to one of the argument; `nargs`
+    counts the array arguments (the others, such as integer indices, are constants).
+    """
+    op = Operation(
+        name,
+        fn,
+        vjps=(transpose,) + (None,) * (nargs - 1),
+        linear_args=frozenset({0}),
+        samples=samples,
+        shape=shape,
+        structural=structural,
+        scatter=scatter,
+    )
+    op.jvps = (_substitute(op, 0),) + (None,) * (nargs - 1)
+    return op
+
+
+def multilinear(
+    fn: Callable[..., Any],
+    *transposes: Rule,
+    name: str,
+    samples: Callable[[np.random.Generator], list[Sample]],
+    shape: Callable[..., Any],
+    variadic: bool = False,
+) -> Operation:
+    """Register an operation that is linear in each argument by itself (``matmul``, ``einsum``).
+
+    One transpose for each argument, ``transpose(ct, _y, *args, **params)``; a variadic operation has one,
+    which takes the argument's number first.
+    """
+    op = Operation(
+        name,
+        fn,
+        vjps=transposes,
+        linear_args=frozenset(range(64 if variadic else len(transposes))),
+        samples=samples,
+        shape=shape,
+        variadic=variadic,
+    )
+    op.jvps = (_substitute_variadic(op),) if variadic else tuple(_substitute(op, i) for i in range(len(transposes)))
+    return op
+
+
+def explicit(
+    fn: Callable[..., Any],
+    *rules: Rule | None,
+    name: str,
+    samples: Callable[[np.random.Generator], list[Sample]],
+    shape: Callable[..., Any],
+    boundary: Sequence[Boundary] = (),
+    smooth: bool = True,
+) -> Operation:
+    """Register an operation by its forward rules ``rule(t, y, *args, **params)``, linear in `t`.
+
+    The reverse rules are their transposes, found by running them on a tracer that stands for `t`.
+    """
+    from autodiff.core.linear import transposed_rule
+
+    return Operation(
+        name,
+        fn,
+        jvps=rules,
+        vjps=[rule and transposed_rule(rule, i) for i, rule in enumerate(rules)],
+        samples=samples,
+        shape=shape,
+        boundary=boundary,
+        smooth=smooth,
+    )
+
+
+def constant(fn: Callable[..., Any], *, name: str | None = None, shape: Callable[..., Any] | None = None) -> Operation:
+    """Register a function whose derivative is zero or undefined: comparisons, ``floor``, ``argmax``.
+
+    Traced arguments are replaced by their primal values, so the result is a plain array.
+    """
+    op = Operation(name or fn.__name__, fn, shape=shape, is_elementwise=shape is None)
+    if isinstance(fn, np.ufunc):
+        UFUNCS[fn] = op
+    return op
+
+
+def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Say what NumPy functions do on traced arrays (a decorator).
+
+    The decorated function takes the NumPy function's own arguments and returns an expression of operations
+    and other NumPy functions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> @implements(np.mean)  # doctest: +SKIP
+    ... def mean(a, axis=None):
+    ...     return np.sum(a, axis) / (np.size(a) if axis is None else np.shape(a)[axis])
+    """
+
+    def register(rule: Callable[..., Any]) -> Callable[..., Any]:
+        for function in functions:
+            FUNCTIONS[function] = rule
+        return rule
+
+    return register
+
+
+def _substitute(op: Operation, i: int) -> Rule:
+    """Forward rule of an operation that is linear in argument `i`: itself, with the tangent put in."""
+
+    def rule(t: Any, y: Any, *args: Any, **params: Any) -> Any:
+        return op.call(*args[:i], t, *args[i + 1 :], **params)
+
+    rule.skips = "own"  # type: ignore[attr-defined]
+    return rule
+
+
+def _substitute_variadic(op: Operation) -> Rule:
+    def rule(i: int, t: Any, y: Any, *args: Any, **params: Any) -> Any:
+        return op.call(*args[:i], t, *args[i + 1 :], **params)
+
+    rule.skips = "own"  # type: ignore[attr-defined]
+    return rule
+
+
+# -- the two hot paths ---------------------------------------------------------------------------------------
+
+
+class Unary(Operation):
+    """An elementwise operation of one argument: skips the search for the deepest level."""
+
+    __slots__ = ()
+
+    def __call__(self, x: Any) -> Any:  # type: ignore[override]
+        if isinstance(x, Traced):
+            level = x.level
+            if not level.closed:
+                return level.process(self, (x,), {})
+        return bind(self, (x,), {})
+
+
+class Binary(Operation):
+    """An elementwise operation of two arguments."""
+
+    __slots__ = ()
+
+
+# -- shapes and samples of elementwise operations ------------------------------------------------------------
+
+
+def elementwise_shape(fn: Callable[..., Any], *args: Any, **params: Any) -> Spec:
+    """Broadcast shape, and the dtype that `fn` gives for one element of each argument."""
+    shape = np.broadcast_shapes(*(shape_of(a) for a in args))
+    with np.errstate(all="ignore"):
+        one = fn(*(a if isinstance(a, (bool, int, float, complex)) else np.ones((), dtype_of(a)) for a in args), **params)
+    return Spec(shape, dtype_of(one))
+
+
+def draw_elementwise(
+    rng: np.random.Generator, domain: Sequence[tuple[float, float]] | tuple[float, float], nargs: int
+) -> list[Sample]:
+    """Samples on a domain: equal shapes, every kind of broadcasting, 0-d and empty."""
+    pairs = [domain] * nargs if isinstance(domain[0], (int, float)) else list(domain)
+    shapes: list[tuple[tuple[int, ...], ...]] = [((3, 4),) * nargs, ((),) * nargs, ((0,),) * nargs]
+    if nargs == 2:
+        shapes += [((3, 1), (4,)), ((), (2, 3)), ((2, 1, 3), (1, 2, 1))]
+    if nargs == 3:
+        shapes += [((3, 1), (4,), ()), ((), (2, 1), (1, 3))]
+    return [
+        Sample(tuple(rng.uniform(low, high, s) for (low, high), s in zip(pairs, shape, strict=True)))  # type: ignore[misc]
+        for shape in shapes
+    ]

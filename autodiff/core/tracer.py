@@ -1,0 +1,211 @@
+"""What every tracer shares: it behaves like the NumPy array that it stands for.
+
+Operators, ufuncs (``__array_ufunc__``), NumPy functions (``__array_function__``) and array methods all end in
+`Operation` calls. The tables are filled by `autodiff.ops`; this file knows no operation by name.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import types
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from autodiff.core.errors import (
+    AssignmentError,
+    DifferentiationError,
+    assignment,
+    conversion,
+    describe,
+    missing_rule,
+    user_line,
+)
+from autodiff.core.level import Traced
+from autodiff.core.operation import FUNCTIONS, UFUNCS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Tracer", "install_method", "install_operator"]
+
+#: ``reduce``, ``accumulate``, ``outer``: filled by `autodiff.ops`, called as ``f(ufunc, *args, **kwargs)``.
+UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
+
+
+class Tracer(Traced):
+    """A stand-in for an array inside a transform."""
+
+    __slots__ = ()
+    shape: Any
+    dtype: Any
+
+    # -- what NumPy calls ---------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            op = UFUNCS.get(ufunc)
+            if op is not None:
+                return op(*inputs)
+        return self._uncommon_ufunc(ufunc, method, inputs, kwargs)
+
+    def _uncommon_ufunc(self, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = f"np.{ufunc.__name__}"
+        out = kwargs.pop("out", None)
+        if out is not None and any(o is not None for o in out):
+            raise AssignmentError(
+                f"{name}: the result depends on a traced value, so it cannot be written into out= or an ndarray "
+                f"by an augmented assignment{user_line()}. Write y = y + x (a new array) instead of y += x, and "
+                "build arrays of traced values with np.stack or autodiff.numpy.array."
+            )
+        if method != "__call__":
+            rule = UFUNC_METHODS.get(method)
+            if rule is None:
+                raise missing_rule(f"{name}.{method}")
+            return rule(ufunc, *inputs, **kwargs)
+        op = UFUNCS.get(ufunc)
+        if op is None:
+            raise missing_rule(name)
+        where = kwargs.pop("where", True)
+        dtype = kwargs.pop("dtype", None)
+        kwargs = {k: v for k, v in kwargs.items() if k not in {"casting", "order", "subok"}}
+        if where is not True or kwargs:
+            raise missing_rule(name, f" with the keyword {'where' if where is not True else next(iter(kwargs))}=")
+        if dtype is not None:
+            inputs = tuple(x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype) for x in inputs)
+        return op(*inputs)
+
+    def __array_function__(self, func: Any, _types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        rule = FUNCTIONS.get(func)
+        if rule is None:
+            module = getattr(func, "__module__", "numpy").replace("numpy", "np", 1)
+            raise missing_rule(f"{module}.{func.__name__}")
+        return rule(*args, **kwargs)
+
+    # -- attributes ---------------------------------------------------------------------------------------
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return int(np.dtype(self.dtype).itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.itemsize
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a traced scalar")
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError(f"iteration over a traced scalar ({describe(self)})")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __getitem__(self, index: Any) -> Any:
+        raise NotImplementedError  # installed by autodiff.ops.indexing
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self == value))
+
+    def __repr__(self) -> str:
+        inner = getattr(self, "primal", None)
+        shown = describe(self) if inner is None else repr(inner)
+        return f"{type(self).__name__}({shown}, depth={self.level.depth})"
+
+    def __format__(self, spec: str) -> str:
+        inner = getattr(self, "primal", None)
+        return repr(self) if inner is None or not spec else format(inner, spec)
+
+    # -- what would lose the derivative -------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        return bool(self.primal)  # type: ignore[attr-defined]
+
+    def __float__(self) -> NoReturn:
+        raise conversion("float() (or math.*)", self)
+
+    def __int__(self) -> NoReturn:
+        raise conversion("int()", self)
+
+    def __complex__(self) -> NoReturn:
+        raise conversion("complex()", self)
+
+    def __index__(self) -> NoReturn:
+        raise conversion("use as an index", self)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise conversion("np.asarray() or np.array() (or ndarray[...] = traced value)", self)
+
+    def item(self, *args: Any) -> NoReturn:
+        """Refuse: a Python number cannot carry a derivative."""
+        raise conversion(".item()", self)
+
+    def tolist(self) -> NoReturn:
+        """Refuse: Python numbers cannot carry derivatives."""
+        raise conversion(".tolist()", self)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise assignment(f"x[{index!r}] = ...", self)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        return self  # immutable
+
+    def __reduce__(self) -> NoReturn:
+        raise DifferentiationError(f"pickle: a traced value ({describe(self)}) exists only inside its transform.")
+
+
+def install_operator(name: str, op: Callable[[Any, Any], Any], *, reflected: bool = True) -> None:
+    """Make ``tracer <name> other`` (and the reflected form) call `op`.
+
+    In-place forms need nothing: without ``__iadd__``, ``y += x`` means ``y = y + x``.
+    """
+
+    def method(self: Any, other: Any) -> Any:
+        return op(self, other) if type(other) is not list else op(self, np.asarray(other))
+
+    def reflect(self: Any, other: Any) -> Any:
+        return op(other, self) if type(other) is not list else op(np.asarray(other), self)
+
+    setattr(Tracer, f"__{name}__", method)
+    if reflected:
+        setattr(Tracer, f"__r{name}__", reflect)
+
+
+def install_method(name: str, function: Callable[..., Any]) -> None:
+    """Give every tracer the array method `name`, called as ``function(self, ...)``."""
+    if not isinstance(function, (property, types.FunctionType)):
+        operation = function  # an operation is no descriptor: give it a function that is
+        function = lambda self: operation(self)  # noqa: E731
+    setattr(Tracer, name, function)
+
+
+def concrete(x: Any) -> Any:
+    """Value of `x` with every level of tracing removed; a value known by shape alone is returned as it is."""
+    while isinstance(x, Tracer):
+        inner = getattr(x, "primal", None)
+        if inner is None:
+            return x
+        x = inner
+    return x
+
+
+def as_int(x: Any) -> int:
+    """Return a static integer argument (an axis, a count), which may come as a NumPy integer."""
+    return operator.index(x)

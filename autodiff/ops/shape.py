@@ -1,0 +1,123 @@
+"""Shape operations: linear, with entries moved but not changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autodiff.core import Sample, Spec, implements, install_method, linear
+from autodiff.core.spec import dtype_of, shape_of
+
+__all__ = ["broadcast_to", "reshape", "transpose"]
+
+
+def view_shape(fn: Any) -> Any:
+    """Shape rule of a function that returns a view: run it on an array that occupies one element."""
+
+    def shape(x: Any, **params: Any) -> Spec:
+        y = fn(np.broadcast_to(np.zeros((), x.dtype), x.shape), **params)
+        return Spec(y.shape, y.dtype)
+
+    return shape
+
+
+_reshape = linear(
+    np.reshape,
+    lambda ct, _y, _x, shape: np.reshape(ct, shape_of(_x)),
+    name="reshape",
+    structural=True,
+    samples=lambda rng: [
+        Sample((rng.normal(size=(2, 6)),), {"shape": (3, 4)}),
+        Sample((rng.normal(size=(0, 3)),), {"shape": (3, 0)}),
+        Sample((rng.normal(size=()),), {"shape": (1, 1)}),
+    ],
+    shape=lambda x, shape: Spec(shape, x.dtype),
+)
+_broadcast_to = linear(
+    np.broadcast_to,
+    lambda ct, _y, _x, shape: ct,  # the sweep sums over the broadcast axes
+    name="broadcast_to",
+    structural=True,
+    samples=lambda rng: [
+        Sample((rng.normal(size=(3, 1)),), {"shape": (2, 3, 4)}),
+        Sample((rng.normal(size=()),), {"shape": (2,)}),
+    ],
+    shape=lambda x, shape: Spec(shape, x.dtype),
+)
+
+
+@implements(np.reshape)
+def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Any:
+    """Reshape; only C order (transpose first for the others)."""
+    if order not in {"C", "A"}:
+        return transpose(reshape(transpose(a), tuple(reversed(_full_shape(a, shape)))))
+    return _reshape(a, shape=_full_shape(a, shape))
+
+
+def _full_shape(a: Any, shape: Any) -> tuple[int, ...]:
+    """Return the shape with -1 resolved."""
+    dummy = np.broadcast_to(np.zeros(()), shape_of(a))
+    return np.reshape(dummy, shape).shape
+
+
+@implements(np.broadcast_to)
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    """Broadcast to a shape."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    return array if shape_of(array) == shape else _broadcast_to(array, shape=shape)
+
+
+_transpose = linear(
+    np.transpose,
+    lambda ct, _y, _x, axes: np.transpose(ct, tuple(int(i) for i in np.argsort(axes))),
+    name="transpose",
+    structural=True,
+    samples=lambda rng: [Sample((rng.normal(size=(2, 3, 4)),), {"axes": (2, 0, 1)})],
+    shape=lambda x, axes: Spec(tuple(x.shape[i] for i in axes), x.dtype),
+)
+
+
+@implements(np.transpose)
+def transpose(a: Any, axes: Any = None) -> Any:
+    """Permute the axes."""
+    n = len(shape_of(a))
+    axes = tuple(range(n))[::-1] if axes is None else tuple(int(i) % n for i in axes)
+    return _transpose(a, axes=axes)
+
+
+install_method("reshape", lambda self, *shape, order="C": reshape(self, shape[0] if len(shape) == 1 else shape, order))
+install_method(
+    "transpose", lambda self, *axes: transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
+)
+install_method("T", property(transpose))  # type: ignore[arg-type]
+
+
+@implements(np.shape)
+def shape(a: Any) -> tuple[int, ...]:
+    """Shape of a traced array."""
+    return tuple(a.shape)
+
+
+@implements(np.ndim)
+def ndim(a: Any) -> int:
+    """Number of axes of a traced array."""
+    return len(a.shape)
+
+
+@implements(np.size)
+def size(a: Any, axis: Any = None) -> int:
+    """Number of elements of a traced array."""
+    return int(a.size if axis is None else a.shape[axis])
+
+
+@implements(np.zeros_like)
+def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+    """Zeros: a constant."""
+    return np.zeros(shape_of(a) if shape is None else shape, dtype or dtype_of(a))[()]
+
+
+@implements(np.ones_like)
+def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+    """Ones: a constant."""
+    return np.ones(shape_of(a) if shape is None else shape, dtype or dtype_of(a))[()]

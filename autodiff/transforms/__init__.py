@@ -1,0 +1,1 @@
+"""The transforms that users call: thin wrappers that flatten, run a level, and unflatten."""

@@ -1,0 +1,115 @@
+"""Forward-mode transforms: `jvp`, and `stop_gradient`, which ends every mode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autodiff import tree
+from autodiff.core.forward import Dual, ForwardLevel
+from autodiff.core.reverse import Variable
+from autodiff.core.spec import dtype_of
+from autodiff.transforms._boundary import check_tangents, finish, independent, zero_like
+from autodiff.transforms.reverse import check_foreign
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["jvp", "stop_gradient"]
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    """Value of a function and its directional derivative, by one forward sweep of dual numbers.
+
+    Parameters
+    ----------
+    f : callable
+        A function of the primals, written with NumPy.
+    primals : tuple of trees of arrays
+        The point, one entry for each argument of `f`.
+    tangents : tuple of trees of arrays
+        The direction: the trees, shapes and dtypes of `primals` (Python numbers fit any scalar).
+    has_aux : bool
+        Whether `f` returns ``(value, aux)``; then ``(value, tangent, aux)`` is returned.
+
+    Returns
+    -------
+    value, tangent : tree of arrays
+        ``f(*primals)`` and its derivative along the direction.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the tangents do not match the primals.
+
+    Notes
+    -----
+    Forward accumulation, Baydin et al. (2018), section 3.1. Memory does not grow with the number of operations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, dy = jvp(lambda x1, x2: np.log(x1) + x1 * x2 - np.sin(x2), (2, 5), (1, 0))
+    >>> print(f"{y:.12f} {dy}")
+    11.652071455223 5.5
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError(
+            "jvp: primals and tangents must be tuples with one entry for each argument of f, not "
+            f"{type(primals).__name__} and {type(tangents).__name__}; write jvp(f, (x,), (t,))."
+        )
+    if len(primals) != len(tangents):
+        raise TypeError(f"jvp: {len(tangents)} tangent(s) given for {len(primals)} primal(s).")
+    level = ForwardLevel("jvp")
+    call = []
+    for i, (x, t) in enumerate(zip(primals, tangents, strict=True)):
+        leaves, structure = tree.flatten(x)
+        direct = structure is tree.LEAF
+        xs = [independent("jvp", leaf, direct=direct, where=f"primal {i}") for leaf in leaves]
+        ts = check_tangents(
+            "jvp", "tangent", t, structure, [x if v is None else v for x, v in zip(leaves, xs, strict=True)], of="primal"
+        )
+        duals = [x if v is None else Dual(level, v, d) for x, v, d in zip(leaves, xs, ts, strict=True)]
+        call.append(tree.unflatten(structure, duals))
+    with level.running():
+        out = f(*call)
+    aux = None
+    if has_aux:
+        out, aux = out
+        aux = tree.map(lambda v: finish(v.primal) if _mine(v, level) else v, aux, strict=False)
+    outs, structure = tree.flatten(out)
+    value = [finish(v.primal) if _mine(v, level) else finish(check_foreign("jvp", v, level)) for v in outs]
+    tangent = [finish(v.tangent) if _mine(v, level) else zero_like(v) for v in outs]
+    result = tree.unflatten(structure, value), tree.unflatten(structure, tangent)
+    return (*result, aux) if has_aux else result
+
+
+def _mine(v: Any, level: ForwardLevel) -> bool:
+    return type(v) is Dual and v.level is level
+
+
+def stop_gradient(x: Any) -> Any:
+    """Return a tree with the same values, constant to every derivative in both modes.
+
+    Parameters
+    ----------
+    x : tree of arrays
+        Arrays, traced or plain.
+
+    Returns
+    -------
+    tree of arrays
+        The primal values.
+
+    Examples
+    --------
+    >>> from autodiff import grad
+    >>> grad(lambda x: x * stop_gradient(x))(3.0)
+    np.float64(3.0)
+    """
+    return tree.map(_stop, x)
+
+
+def _stop(v: Any) -> Any:
+    while isinstance(v, (Dual, Variable)):
+        v = v.primal
+    return v

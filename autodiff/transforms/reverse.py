@@ -1,0 +1,329 @@
+"""Reverse-mode transforms: `vjp`, `grad`, `value_and_grad`, `linearize`, `linear_transpose`."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autodiff import tree
+from autodiff.core.errors import DifferentiationError, NonlinearError, describe
+from autodiff.core.linear import LinearLevel, LinearTracer
+from autodiff.core.reverse import Node, ReverseLevel, Variable, pull_back, push_forward
+from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.tracer import Tracer
+from autodiff.transforms._boundary import check_tangents, finish, independent, pick_argnums, zero_like
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["grad", "linear_transpose", "linearize", "value_and_grad", "vjp"]
+
+
+class Linearised:
+    """A program run once, its trace recorded: what `vjp`, `grad` and `linearize` start from."""
+
+    def __init__(self, name: str, f: Callable[..., Any], args: Sequence[Any], positions: Sequence[int], has_aux: bool,
+                 kwargs: dict[str, Any] | None = None) -> None:
+        self.name = name
+        level = ReverseLevel(name)
+        flats = [tree.flatten(args[i]) for i in positions]
+        self.structures = [structure for _, structure in flats]
+        self.leaves: list[list[Any]] = []
+        self.nodes: list[list[Node | None]] = []
+        call = list(args)
+        for i, (leaves, structure) in zip(positions, flats, strict=True):
+            direct = structure is tree.LEAF
+            xs = [independent(name, x, direct=direct, where=f"argument {i}") for x in leaves]
+            traced = [x if v is None else level.variable(v) for x, v in zip(leaves, xs, strict=True)]
+            self.leaves.append([x if v is None else v for x, v in zip(leaves, xs, strict=True)])
+            self.nodes.append([v.node if type(v) is Variable else None for v in traced])
+            call[i] = tree.unflatten(structure, traced)
+        with level.running():
+            out = f(*call, **(kwargs or {}))
+        self.aux = None
+        if has_aux:
+            if not (isinstance(out, tuple) and len(out) == 2):
+                raise TypeError(f"{name}: with has_aux=True the function must return (value, aux), not {type(out).__name__}.")
+            out, aux = out
+            self.aux = tree.map(lambda v: lower(v, level), aux, strict=False)
+        outs, self.out_structure = tree.flatten(out)
+        self.values: list[Any] = []
+        self.out_nodes: list[Node | None] = []
+        for v in outs:
+            mine = type(v) is Variable and v.level is level
+            self.out_nodes.append(v.node if mine else None)
+            self.values.append(v.primal if mine else check_foreign(name, v, level))
+
+    @property
+    def value(self) -> Any:
+        """The function's value, as a tree."""
+        return tree.unflatten(self.out_structure, [finish(v) for v in self.values])
+
+    def pull(self, cts: Sequence[Any], *, once: bool = False) -> list[list[Any]]:
+        """Adjoints of the arguments' leaves, from adjoints of the results' leaves.
+
+        With `once`, the trace is given up, so that the sweep frees it as it goes.
+        """
+        roots = [(n, ct) for n, ct in zip(self.out_nodes, cts, strict=True) if n is not None and ct is not None]
+        if once:
+            self.out_nodes = []
+        found = pull_back(roots)
+        return [
+            [finish(found[n]) if n is not None and n in found else zero_like(x) for n, x in zip(ns, xs, strict=True)]
+            for ns, xs in zip(self.nodes, self.leaves, strict=True)
+        ]
+
+
+def lower(v: Any, level: Any) -> Any:
+    """Return a value without the tracing of `level`."""
+    return finish(v.primal) if type(v) is Variable and v.level is level else v
+
+
+def check_foreign(name: str, v: Any, level: Any) -> Any:
+    """Accept a result that does not depend on this transform's inputs; refuse one of an unfinished inner one."""
+    if isinstance(v, Tracer) and v.level.depth > level.depth:
+        raise DifferentiationError(
+            f"{name}: the function returned {describe(v)}, which belongs to a {v.level.transform} that started later and "
+            "has not ended, or that leaked it; transforms must end in the order in which they are nested."
+        )
+    return v
+
+
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Value of a function, and the map from adjoints of the value to adjoints of the arguments.
+
+    Parameters
+    ----------
+    f : callable
+        A function of the primals, written with NumPy.
+    *primals : tree of arrays
+        The point; arrays of any shape and of real or complex dtype, in any nesting.
+    has_aux : bool
+        Whether `f` returns ``(value, aux)``; then ``(value, pullback, aux)`` is returned.
+
+    Returns
+    -------
+    value : tree of arrays
+        ``f(*primals)``.
+    pullback : callable
+        ``pullback(cotangent)`` -> a tuple with one tree for each primal. The cotangent has the tree, shapes
+        and dtypes of the value. It may be called any number of times.
+
+    Raises
+    ------
+    TypeError, ValueError
+        From the pullback, if the cotangent does not match the value.
+
+    Notes
+    -----
+    Reverse accumulation, Baydin et al. (2018), section 3.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> value, pullback = vjp(np.sin, 0.0)
+    >>> value, pullback(2.0)
+    (np.float64(0.0), (np.float64(2.0),))
+    """
+    run = Linearised("vjp", f, primals, range(len(primals)), has_aux)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        cts = check_tangents("pullback", "cotangent", cotangent, run.out_structure, run.values, of="value")
+        return tuple(tree.unflatten(s, c) for s, c in zip(run.structures, run.pull(cts), strict=True))
+
+    return (run.value, pullback, run.aux) if has_aux else (run.value, pullback)
+
+
+def value_and_grad(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Make a function that returns the value of `f` and its gradient.
+
+    Parameters
+    ----------
+    f : callable
+        A function with a real scalar value, written with NumPy.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate with respect to.
+    has_aux : bool
+        Whether `f` returns ``(value, aux)``; then the result is ``((value, aux), gradient)``.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of `f`; returns ``(value, gradient)``. The gradient has the tree, shapes and dtypes
+        of the argument (a tuple of them when `argnums` is a sequence). For a complex argument it is
+        ``df/dx - i df/dy``. Integer and boolean leaves inside containers get a zero of their own dtype.
+
+    Raises
+    ------
+    TypeError
+        If the value is not a real scalar, or an argument has no derivative.
+    ValueError
+        If `argnums` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
+    """
+    return _gradient("value_and_grad", f, argnums, has_aux, lambda value, g: (value, g))
+
+
+def grad(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Make a function that returns the gradient of `f`, which has a real scalar value.
+
+    Parameters and errors are those of `value_and_grad`; with ``has_aux=True`` the result is
+    ``(gradient, aux)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grad(lambda x: np.log(x) + x * 5 - np.sin(5.0))(2.0)
+    np.float64(5.5)
+    >>> grad(grad(np.sin))(1.0) == -np.sin(1.0)
+    np.True_
+    """
+    return _gradient("grad", f, argnums, has_aux, lambda value, g: (g, value[1]) if has_aux else g)
+
+
+def _gradient(
+    name: str, f: Callable[..., Any], argnums: Any, has_aux: bool, arrange: Callable[[Any, Any], Any]
+) -> Callable[..., Any]:
+    if not callable(f):
+        raise TypeError(f"{name}: the first argument must be a function, not {type(f).__name__}.")
+
+    @functools.wraps(f, updated=())
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        positions = pick_argnums(name, argnums, len(args))
+        run = Linearised(name, f, args, positions, has_aux, kwargs)
+        seed = _scalar_seed(name, run)
+        value = (run.value, run.aux) if has_aux else run.value
+        grads = run.pull([seed], once=True)
+        trees = tuple(tree.unflatten(s, c) for s, c in zip(run.structures, grads, strict=True))
+        return arrange(value, trees if isinstance(argnums, (tuple, list)) else trees[0])
+
+    return gradient
+
+
+def _scalar_seed(name: str, run: Linearised) -> Any:
+    """Check that the value is a real scalar, and return the adjoint 1 for it."""
+    if run.out_structure != tree.LEAF:
+        raise TypeError(
+            f"{name}: the function must return one real scalar, not the tree {run.out_structure}; use has_aux=True to "
+            "return further values, or vjp or jacrev for several outputs."
+        )
+    (v,) = run.values
+    shape, dtype = shape_of(v), dtype_of(v)
+    if shape:
+        raise TypeError(
+            f"{name}: the function must return a scalar, but its value is {dtype}{list(shape)}; reduce it (np.sum, np.mean), "
+            "or use jacrev, jacfwd or vjp."
+        )
+    if dtype.kind == "c":
+        raise TypeError(
+            f"{name}: the function must be real-valued, but its value is {dtype}; differentiate np.real(f(x)), np.imag(f(x)) "
+            "or abs(f(x))**2, or use vjp or jvp."
+        )
+    if dtype.kind != "f":
+        raise TypeError(
+            f"{name}: the function must return a floating-point scalar, but its value is {dtype}, which has no derivative."
+        )
+    return np.ones((), dtype)[()]
+
+
+def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """Value of a function, and its derivative at that point as a linear function of tangents.
+
+    The program runs once; each call of the linear function sweeps forward along the recorded trace.
+
+    Parameters
+    ----------
+    f : callable
+        A function of the primals, written with NumPy.
+    *primals : tree of arrays
+        The point.
+
+    Returns
+    -------
+    value : tree of arrays
+        ``f(*primals)``.
+    f_jvp : callable
+        ``f_jvp(*tangents)``: the tangent of the value, for tangents with the trees of the primals.
+
+    Raises
+    ------
+    TypeError, ValueError
+        From `f_jvp`, if the tangents do not match the primals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> value, f_jvp = linearize(np.sin, 0.0)
+    >>> f_jvp(3.0)
+    np.float64(3.0)
+    """
+    run = Linearised("linearize", f, primals, range(len(primals)), has_aux=False)
+
+    def f_jvp(*tangents: Any) -> Any:
+        if len(tangents) != len(primals):
+            raise TypeError(f"linearize: {len(tangents)} tangent(s) given for {len(primals)} primal(s).")
+        seeds: dict[Node, Any] = {}
+        for t, s, xs, ns in zip(tangents, run.structures, run.leaves, run.nodes, strict=True):
+            flat = check_tangents("linearize", "tangent", t, s, xs, of="primal")
+            seeds.update((n, v) for n, v in zip(ns, flat, strict=True) if n is not None and v is not None)
+        found = push_forward([n for n in run.out_nodes if n is not None], seeds)
+        ts = [found[n] if n in found else None for n in run.out_nodes]
+        outs = [zero_like(v) if t is None else finish(t) for t, v in zip(ts, run.values, strict=True)]
+        return tree.unflatten(run.out_structure, outs)
+
+    return run.value, f_jvp
+
+
+def linear_transpose(f: Callable[..., Any], *likes: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """Transpose of a linear function.
+
+    Parameters
+    ----------
+    f : callable
+        A function that is linear in its arguments jointly, written with NumPy.
+    *likes : tree of arrays or Spec
+        Anything with the shapes and dtypes of the arguments; values are not read.
+
+    Returns
+    -------
+    callable
+        ``transpose(cotangent)`` -> a tuple with one tree for each argument.
+
+    Raises
+    ------
+    NonlinearError
+        If an operation in `f` is not linear in the arguments; it names the operation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> linear_transpose(lambda x: 3.0 * x[1:], np.zeros(3))(np.ones(2))
+    (array([0., 3., 3.]),)
+    """
+    level = LinearLevel("linear_transpose")
+    flats = [tree.flatten(x) for x in likes]
+    unknowns = [[level.argument(x) for x in leaves] for leaves, _ in flats]
+    with level.running():
+        out = f(*[tree.unflatten(s, u) for u, (_, s) in zip(unknowns, flats, strict=True)])
+    outs, structure = tree.flatten(out)
+    for v in outs:
+        if not (type(v) is LinearTracer and v.level is level) and np.any(v != 0):
+            raise NonlinearError("linear_transpose: a result does not depend on the arguments, so f is not linear.")
+
+    def transpose(cotangent: Any) -> tuple[Any, ...]:
+        cts = check_tangents("linear_transpose", "cotangent", cotangent, structure, outs, of="value")
+        roots = [(v.node, ct) for v, ct in zip(outs, cts, strict=True) if type(v) is LinearTracer and ct is not None]
+        found = pull_back(roots)
+        return tuple(
+            tree.unflatten(s, [finish(found[u.node]) if u.node in found else zero_like(u) for u in us])
+            for us, (_, s) in zip(unknowns, flats, strict=True)
+        )
+
+    return transpose
