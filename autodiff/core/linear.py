@@ -72,7 +72,7 @@ class LinearLevel(Level):
         operands = [Spec(a.shape, a.dtype) if p is not None else a for a, p in zip(args, parents, strict=True)]
         result = op.shape(*operands, **params)
         kept = tuple([None if p is not None else a for a, p in zip(args, parents, strict=True)])
-        return LinearTracer(self, Node(op, parents, kept, None, params, result.shape, result.dtype))
+        return LinearTracer(self, Node(op, parents, kept, None, result.shape, result.dtype, params))
 
 
 def transposed_rule(rule: Callable[..., Any], i: int) -> Callable[..., Any]:

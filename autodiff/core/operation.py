@@ -28,7 +28,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from autodiff.core.level import Traced, bind
+from autodiff.core.linear import transposed_rule
+from autodiff.core.reverse import Node, Variable
 from autodiff.core.spec import Spec, dtype_of, shape_of
+from autodiff.core.tables import FUNCTIONS, REGISTRY, UFUNCS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,13 +52,6 @@ __all__ = [
     "linear",
     "multilinear",
 ]
-
-#: Every operation by name; the generic tests walk it.
-REGISTRY: dict[str, Operation] = {}
-#: What a NumPy ufunc does when an argument is traced.
-UFUNCS: dict[Any, Callable[..., Any]] = {}
-#: What a NumPy function does when an argument is traced (same signature as the function).
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 
 class Sample(NamedTuple):
@@ -378,8 +374,6 @@ def explicit(
 
     The reverse rules are their transposes, found by running them on a tracer that stands for `t`.
     """
-    from autodiff.core.linear import transposed_rule
-
     return Operation(
         name,
         fn,
@@ -447,22 +441,65 @@ def _substitute_variadic(op: Operation) -> Rule:
 
 
 class Unary(Operation):
-    """An elementwise operation of one argument: skips the search for the deepest level."""
+    """An elementwise operation of one argument: on a `Variable` it records without the general machinery."""
 
-    __slots__ = ()
+    __slots__ = ("_keep_args", "_keep_y")
 
     def __call__(self, x: Any) -> Any:  # type: ignore[override]
-        if isinstance(x, Traced):
-            level = x.level
-            if not level.closed:
-                return level.process(self, (x,), {})
-        return bind(self, (x,), {})
+        if type(x) is not Variable or x.level.closed:
+            return bind(self, (x,), {})
+        primal = x.primal
+        y = self.call(primal)
+        try:
+            keep_y, keep = self._keep_y, self._keep_args
+        except AttributeError:
+            self._keep_y, (self._keep_args,) = keep_y, (keep,) = self.keeps(1, 1)
+        return Variable(
+            x.level, y, Node(self, (x.node,), (primal if keep else None,), y if keep_y else None, *_shape_dtype(y))
+        )
 
 
 class Binary(Operation):
-    """An elementwise operation of two arguments."""
+    """An elementwise operation of two arguments: the same, when all tracers are of one level."""
 
-    __slots__ = ()
+    __slots__ = ("_keep",)
+
+    def __call__(self, a: Any, b: Any) -> Any:  # type: ignore[override]
+        if type(a) is Variable:
+            level = a.level
+            x, left = a.primal, a.node
+            if type(b) is Variable:
+                if b.level is not level:
+                    return bind(self, (a, b), {})
+                z, right, active = b.primal, b.node, 3
+            elif isinstance(b, Traced):
+                return bind(self, (a, b), {})
+            else:
+                z, right, active = b, None, 1
+        elif type(b) is Variable and not isinstance(a, Traced):
+            level = b.level
+            x, left, z, right, active = a, None, b.primal, b.node, 2
+        else:
+            return bind(self, (a, b), {})
+        if level.closed:
+            return bind(self, (a, b), {})
+        y = self.call(x, z)
+        try:
+            keep_y, keep_x, keep_z = self._keep[active]
+        except AttributeError:
+            self._keep = [(y, *args) for y, args in (self.keeps(bits, 2) for bits in range(4))]
+            keep_y, keep_x, keep_z = self._keep[active]
+        node = Node(
+            self, (left, right), (x if keep_x else None, z if keep_z else None), y if keep_y else None, *_shape_dtype(y)
+        )
+        return Variable(level, y, node)
+
+
+def _shape_dtype(y: Any) -> tuple[tuple[int, ...], Any]:
+    try:
+        return y.shape, y.dtype
+    except AttributeError:  # a Python scalar
+        return (), dtype_of(y)
 
 
 # -- shapes and samples of elementwise operations ------------------------------------------------------------

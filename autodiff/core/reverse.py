@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Node", "ReverseLevel", "Variable", "pull_back", "push_forward"]
 
 next_seq = itertools.count().__next__
+NO_PARAMS: dict[str, Any] = {}
 
 
 class Node:
@@ -39,9 +40,9 @@ class Node:
         parents: tuple[Node | None, ...],
         args: tuple[Any, ...],
         y: Any,
-        params: dict[str, Any],
         shape: tuple[int, ...],
         dtype: Any,
+        params: dict[str, Any] = NO_PARAMS,
     ) -> None:
         self.seq = next_seq()
         self.op = op
@@ -97,7 +98,7 @@ class Variable(Tracer):
 
 def input_node(primal: Any) -> Node:
     """Make a node for an independent variable."""
-    return Node(None, (), (), None, {}, shape_of(primal), dtype_of(primal))
+    return Node(None, (), (), None, shape_of(primal), dtype_of(primal))
 
 
 class ReverseLevel(Level):
@@ -133,7 +134,7 @@ class ReverseLevel(Level):
             return y
         keep_y, keep = op.keeps(active, len(args))
         kept = tuple([x if k or p is None else None for x, k, p in zip(primals, keep, parents, strict=True)])
-        return Variable(self, y, Node(op, tuple(parents), kept, y if keep_y else None, params, shape, dtype))
+        return Variable(self, y, Node(op, tuple(parents), kept, y if keep_y else None, shape, dtype, params))
 
 
 # -- the backward sweep --------------------------------------------------------------------------------------
@@ -462,10 +463,10 @@ class Project(Call):
 
 def record_call(level: Level, call: Call, parents: list[Node | None], results: list[Any]) -> list[Variable]:
     """Record a call at `level` and return a variable for each of its results (given as primal values)."""
-    node = Node(call, tuple(parents), (), None, {}, (), None)
+    node = Node(call, tuple(parents), (), None, (), None)
     return [record_result(level, node, y, i, len(results)) for i, y in enumerate(results)]
 
 
 def record_result(level: Level, call: Node, y: Any, index: int, count: int) -> Variable:
     """Make the variable for one result of a recorded call."""
-    return Variable(level, y, Node(Project(index, count), (call,), (), None, {}, shape_of(y), dtype_of(y)))
+    return Variable(level, y, Node(Project(index, count), (call,), (), None, shape_of(y), dtype_of(y)))

@@ -23,15 +23,12 @@ from autodiff.core.errors import (
     user_line,
 )
 from autodiff.core.level import Traced
-from autodiff.core.operation import FUNCTIONS, UFUNCS
+from autodiff.core.tables import FUNCTIONS, UFUNC_METHODS, UFUNCS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["Tracer", "install_method", "install_operator"]
-
-#: ``reduce``, ``accumulate``, ``outer``: filled by `autodiff.ops`, called as ``f(ufunc, *args, **kwargs)``.
-UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 
 
 class Tracer(Traced):
