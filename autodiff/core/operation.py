@@ -105,6 +105,7 @@ class Operation:
         "samples",
         "scatter",
         "shape_rule",
+        "single",
         "smooth",
         "structural",
         "variadic",
@@ -150,6 +151,7 @@ class Operation:
         self.variadic = variadic
         self.smooth = smooth
         self.scatter = scatter
+        self.single = isinstance(self, Single) and scatter is None  # its backward step needs no loop
         self._keeps: dict[int, tuple[bool, tuple[bool, ...]]] = {}
         if register:
             if name in REGISTRY:
@@ -321,7 +323,7 @@ def linear(
     `transpose(ct, _y, _x, *rest, **params)` maps an adjoint of the result to one of the argument; `nargs`
     counts the array arguments (the others, such as integer indices, are constants).
     """
-    op = Operation(
+    op = (Single if nargs == 1 else Operation)(
         name,
         fn,
         vjps=(transpose,) + (None,) * (nargs - 1),
@@ -493,6 +495,27 @@ class Binary(Operation):
             self, (left, right), (x if keep_x else None, z if keep_z else None), y if keep_y else None, *_shape_dtype(y)
         )
         return Variable(level, y, node)
+
+
+class Single(Operation):
+    """A linear operation of one argument: the same."""
+
+    __slots__ = ("_keep_arg",)
+
+    def __call__(self, x: Any, **params: Any) -> Any:  # type: ignore[override]
+        if type(x) is not Variable or x.level.closed:
+            return bind(self, (x,), params)
+        primal = x.primal
+        y = self(primal, **params) if isinstance(primal, Traced) else self.fn(primal, **params)
+        shape, dtype = _shape_dtype(y)
+        if dtype.kind not in "fc":
+            return y
+        try:
+            keep = self._keep_arg
+        except AttributeError:
+            _, (keep,) = self.keeps(1, 1)
+            self._keep_arg = keep
+        return Variable(x.level, y, Node(self, (x.node,), (primal if keep else None,), None, shape, dtype, params))
 
 
 def _shape_dtype(y: Any) -> tuple[tuple[int, ...], Any]:

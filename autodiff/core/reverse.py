@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.core.level import Level
+from autodiff.core.level import Level, Traced
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import Tracer
 from autodiff.core.zeros import Marked, add_adjoints, drop_marks
@@ -115,18 +115,19 @@ class ReverseLevel(Level):
         primals = []
         parents: list[Node | None] = []
         active = 0
+        call = op.fn
         for i, a in enumerate(args):
+            parent = None
             if type(a) is Variable and a.level is self:
-                primals.append(a.primal)
                 if op.differentiable(i):
                     active |= 1 << i
-                    parents.append(a.node)
-                else:
-                    parents.append(None)
-            else:
-                primals.append(a)
-                parents.append(None)
-        y = op.call(*primals, **params)
+                    parent = a.node
+                a = a.primal  # noqa: PLW2901 - the argument as the level below sees it
+            parents.append(parent)
+            primals.append(a)
+            if isinstance(a, Traced):
+                call = op.call
+        y = call(*primals, **params)
         if not active:
             return y
         shape, dtype = shape_of(y), dtype_of(y)
@@ -240,7 +241,17 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
                             sums.add(parent, c)
                         else:
                             of[parent] = c
-            else:
+            elif op.single and type(ct) is not Marked:
+                parent = node.parents[0]
+                x = node.args[0]
+                c = op.vjps[0](ct, node, parent if x is None else x, **node.params)
+                if c.shape != parent.shape or c.dtype is not parent.dtype:
+                    c = conform(c, parent)
+                if parent in of:
+                    sums.add(parent, c)
+                else:
+                    of[parent] = c
+            elif op.scatter is None or not pull_scatter(node, ct, sums):
                 pull_step(node, ct, sums)
     return inputs
 
@@ -257,8 +268,6 @@ def pull_step(node: Node, ct: Any, sums: Adjoints) -> None:
     mask = None
     if type(ct) is Marked:
         mask, ct = ct.mask, ct.value
-    if op.scatter is not None and pull_scatter(node, ct, mask, sums):
-        return
     y, args, params = node.result(), node.operands(), node.params
     for i, parent in enumerate(node.parents):
         if parent is None:
@@ -305,25 +314,25 @@ def blank(c: Any, mask: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     return np.where(mask, np.zeros((), dtype_of(c)), c), mask
 
 
-def pull_scatter(node: Node, ct: Any, mask: Any, sums: Adjoints) -> bool:
+def pull_scatter(node: Node, ct: Any, sums: Adjoints) -> bool:
     """Add an indexed step's adjoint into the parent's own buffer; False when that needs a new array instead."""
-    (parent, *others) = node.parents
-    if mask is not None or not isinstance(ct, (np.ndarray, np.generic)) or any(p is not None for p in others):
+    if not isinstance(ct, (np.ndarray, np.generic)):
         return False
+    parent = node.parents[0]
     assert parent is not None
     target, unchosen = sums.buffer(parent)
     if target is None:
         return False
-    node.op.scatter(target, unchosen, ct, *node.operands()[1:], **node.params)
+    node.op.scatter(target, unchosen, ct, *node.args[1:], **node.params)
     return True
 
 
 def conform(c: Any, like: Any) -> Any:
     """Sum a broadcast adjoint back to the shape of its argument, and give it the argument's dtype."""
-    if shape_of(c) != like.shape:
+    if c.shape != like.shape:
         c = unbroadcast(c, like.shape)
-    dtype = dtype_of(c)
-    if dtype != like.dtype:
+    dtype = c.dtype
+    if dtype is not like.dtype and dtype != like.dtype:
         if dtype.kind == "c" and like.dtype.kind != "c":
             c = np.real(c)
         if dtype_of(c) != like.dtype:
@@ -333,23 +342,30 @@ def conform(c: Any, like: Any) -> Any:
 
 def unbroadcast(c: Any, shape: tuple[int, ...]) -> Any:
     """Transpose of broadcasting: sum over the axes that were added or stretched."""
-    have = shape_of(c)
+    if not shape:
+        return np.add.reduce(c, axis=None)
+    have = c.shape
+    axes = stretched(have, shape)
+    if axes is None:
+        return np.broadcast_to(c, shape)  # the rule gave a smaller array than the argument
+    c = np.add.reduce(c, axis=axes)
+    return c if c.shape == shape else np.reshape(c, shape)
+
+
+def stretched(have: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Axes that broadcasting from `shape` to `have` added or stretched; None if it does not lead there."""
     extra = len(have) - len(shape)
-    if extra < 0 or any(n != h and n != 1 for n, h in zip(shape, have[max(extra, 0) :], strict=False)):
-        return np.broadcast_to(c, shape)  # the rule gave a smaller array than the result
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1)
-    c = np.sum(c, axis=axes)
-    return c if shape_of(c) == shape else np.reshape(c, shape)
+    if extra < 0 or any(n not in (h, 1) for n, h in zip(shape, have[extra:], strict=True)):
+        return None
+    return tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1)
 
 
 def reduce_mask(mask: Any, shape: tuple[int, ...]) -> Any:
     """A broadcast entry stays marked if all its copies are."""
-    have = shape_of(mask)
-    if have == shape:
+    if mask.shape == shape:
         return mask
-    extra = len(have) - len(shape)
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1)
-    return np.reshape(np.all(mask, axis=axes), shape)
+    axes = stretched(mask.shape, shape)
+    return np.reshape(np.logical_and.reduce(mask, axis=axes), shape)
 
 
 # -- the forward sweep over a recorded trace -----------------------------------------------------------------
@@ -416,7 +432,7 @@ class Call:
     """
 
     name = "call"
-    elementwise = False
+    elementwise = single = False
     marks = None
     scatter = None
 
