@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from autodiff import ops, tree
+from autodiff.transforms.checkpoint import checkpoint
+from autodiff.transforms.custom import custom_jvp, custom_vjp
 from autodiff.transforms.forward import jvp, stop_gradient
+from autodiff.transforms.jacobian import hessian, hvp, jacfwd, jacrev
 from autodiff.transforms.reverse import grad, linear_transpose, linearize, value_and_grad, vjp
 
 __all__ = [
+    "checkpoint",
+    "custom_jvp",
+    "custom_vjp",
     "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacrev",
     "jvp",
     "linear_transpose",
     "linearize",

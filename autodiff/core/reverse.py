@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core.level import Level, Traced
-from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.spec import dtype_of, is_inexact, shape_of
 from autodiff.core.tracer import Tracer
 from autodiff.core.zeros import Marked, add_adjoints, drop_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from autodiff.core.operation import Operation
 
@@ -343,12 +343,12 @@ def conform(c: Any, like: Any) -> Any:
 def unbroadcast(c: Any, shape: tuple[int, ...]) -> Any:
     """Transpose of broadcasting: sum over the axes that were added or stretched."""
     if not shape:
-        return np.add.reduce(c, axis=None)
+        return np.add.reduce(c, axis=None) if type(c) is np.ndarray else np.sum(c)
     have = c.shape
     axes = stretched(have, shape)
     if axes is None:
         return np.broadcast_to(c, shape)  # the rule gave a smaller array than the argument
-    c = np.add.reduce(c, axis=axes)
+    c = np.add.reduce(c, axis=axes) if type(c) is np.ndarray else np.sum(c, axis=axes)
     return c if c.shape == shape else np.reshape(c, shape)
 
 
@@ -365,7 +365,7 @@ def reduce_mask(mask: Any, shape: tuple[int, ...]) -> Any:
     if mask.shape == shape:
         return mask
     axes = stretched(mask.shape, shape)
-    return np.reshape(np.logical_and.reduce(mask, axis=axes), shape)
+    return np.reshape(np.all(mask, axis=axes), shape)
 
 
 # -- the forward sweep over a recorded trace -----------------------------------------------------------------
@@ -477,12 +477,14 @@ class Project(Call):
         entries[self.index] = cts if have is None else add_adjoints(have, cts)
 
 
-def record_call(level: Level, call: Call, parents: list[Node | None], results: list[Any]) -> list[Variable]:
-    """Record a call at `level` and return a variable for each of its results (given as primal values)."""
+def call_nodes(call: Call, parents: Sequence[Node | None], likes: Sequence[Any]) -> list[Node]:
+    """Record a call; returns the node of each of its results, which have the shapes and dtypes of `likes`."""
     node = Node(call, tuple(parents), (), None, (), None)
-    return [record_result(level, node, y, i, len(results)) for i, y in enumerate(results)]
+    count = len(likes)
+    return [Node(Project(i, count), (node,), (), None, shape_of(y), dtype_of(y)) for i, y in enumerate(likes)]
 
 
-def record_result(level: Level, call: Node, y: Any, index: int, count: int) -> Variable:
-    """Make the variable for one result of a recorded call."""
-    return Variable(level, y, Node(Project(index, count), (call,), (), None, shape_of(y), dtype_of(y)))
+def record_call(level: Level, call: Call, parents: Sequence[Node | None], results: Sequence[Any]) -> list[Any]:
+    """Record a call at `level`; returns a variable for each result that can carry a derivative, else the result."""
+    nodes = call_nodes(call, parents, results)
+    return [Variable(level, y, n) if is_inexact(y) else y for y, n in zip(results, nodes, strict=True)]

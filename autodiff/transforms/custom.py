@@ -1,0 +1,330 @@
+"""Functions with derivative rules of their own: `custom_jvp` and `custom_vjp`, each serving both modes.
+
+A tangent rule is linear in its tangents and a backward function is linear in its cotangent; so each mode gets
+from the other what it lacks by transposition (`autodiff.core.linear`).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autodiff import tree
+from autodiff.core.errors import DifferentiationError, describe
+from autodiff.core.forward import Dual, ForwardLevel
+from autodiff.core.level import Traced
+from autodiff.core.linear import LinearLevel, LinearTracer
+from autodiff.core.reverse import Call, ReverseLevel, Variable, expand, pull_back, push_forward, record_call
+from autodiff.core.spec import Spec, dtype_of, is_inexact, shape_of
+from autodiff.transforms._boundary import zero_like
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from autodiff.core.level import Level
+
+__all__ = ["custom_jvp", "custom_vjp"]
+
+
+class _Custom:
+    """What the two decorators share: binding arguments, and finding the level that must act."""
+
+    def __init__(self, f: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
+        if not callable(f):
+            raise TypeError(f"{type(self).__name__}: the first argument must be a function, not {type(f).__name__}.")
+        functools.update_wrapper(self, f)
+        self.f = f
+        self.nondiff_argnums = tuple(nondiff_argnums)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind as a method does."""
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            bound = inspect.signature(self.f).bind(*args, **kwargs)
+            bound.apply_defaults()
+            if bound.kwargs:
+                raise TypeError(
+                    f"{self._name}: keyword-only arguments ({', '.join(bound.kwargs)}) cannot be passed to a function with "
+                    "a custom rule; make them positional, and list them in nondiff_argnums if they are constants."
+                )
+            args = bound.args
+        positions = [i for i in range(len(args)) if i not in self.nondiff_argnums]
+        static = [args[i] for i in self.nondiff_argnums]
+        flat = [tree.flatten(args[i], strict=False) for i in positions]
+        leaves = [leaf for xs, _ in flat for leaf in xs]
+        level = max((x.level for x in leaves if isinstance(x, Traced)), key=lambda v: v.depth, default=None)
+        if not isinstance(level, (ForwardLevel, ReverseLevel)):
+            return self.f(*args)
+        self._require_rule()
+        act = self._forward if isinstance(level, ForwardLevel) else self._reverse
+        return act(level, leaves, lambda xs: _rebuild(flat, xs), static)
+
+    @property
+    def _name(self) -> str:
+        return f"{type(self).__name__}({getattr(self.f, '__name__', self.f)!s})"
+
+    def _with_static(self, primals: Sequence[Any]) -> list[Any]:
+        raise NotImplementedError
+
+    def _require_rule(self) -> None:
+        raise NotImplementedError
+
+    def _forward(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
+        raise NotImplementedError
+
+    def _reverse(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
+        raise NotImplementedError
+
+    def _interleave(self, primals: Sequence[Any], static: Sequence[Any]) -> list[Any]:
+        """Put static arguments back at their positions, for a call of the function itself."""
+        rest = iter(primals)
+        fixed = dict(zip(self.nondiff_argnums, static, strict=True))
+        return [fixed[i] if i in fixed else next(rest) for i in range(len(primals) + len(static))]
+
+
+def _rebuild(flat: list[tuple[list[Any], Any]], xs: Sequence[Any]) -> list[Any]:
+    """Undo the flattening of several arguments into one list of leaves."""
+    at, trees = 0, []
+    for leaves, structure in flat:
+        trees.append(tree.unflatten(structure, xs[at : at + len(leaves)]))
+        at += len(leaves)
+    return trees
+
+
+def _peel(level: Level, leaves: Sequence[Any]) -> list[Any]:
+    """Return the leaves as the level below sees them."""
+    return [x.primal if isinstance(x, (Dual, Variable)) and x.level is level else x for x in leaves]
+
+
+def _lift(level: Level, values: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+    return [y if t is None or not is_inexact(y) else Dual(level, y, t) for y, t in zip(values, tangents, strict=True)]
+
+
+class _LinearMap(Call):
+    """A linear map recorded on linear tracers; pushes tangents and pulls adjoints along its trace."""
+
+    def __init__(self, name: str, inputs: Sequence[LinearTracer | None], outputs: Sequence[Any]) -> None:
+        self.name = name
+        self.inputs = [None if x is None else x.node for x in inputs]
+        self.outputs = [y.node if isinstance(y, LinearTracer) else None for y in outputs]
+
+    def push(self, ts: list[Any]) -> list[Any]:
+        """Tangents of the outputs."""
+        seeds = {n: t for n, t in zip(self.inputs, ts, strict=True) if n is not None and t is not None}
+        found = push_forward([n for n in self.outputs if n is not None], seeds)
+        return [None if n is None else found.get(n) for n in self.outputs]
+
+    def pull(self, cts: list[Any]) -> list[Any]:
+        """Adjoints of the inputs."""
+        found = pull_back([(n, c) for n, c in zip(self.outputs, cts, strict=True) if n is not None and c is not None])
+        return [None if n is None else found.get(n) for n in self.inputs]
+
+
+class _Transposed(Call):
+    """A linear map given by its transpose."""
+
+    def __init__(self, transpose: Callable[[], Call], pull: Callable[[list[Any]], list[Any]], name: str) -> None:
+        self.name = name
+        self.transpose = transpose
+        self.pull = pull  # type: ignore[method-assign]
+
+    def push(self, ts: list[Any]) -> list[Any]:
+        """Tangents of the outputs: pull them through the transpose."""
+        return self.transpose().pull(ts)
+
+
+class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
+    """Give a function its own forward rule; reverse mode follows by transposition.
+
+    Parameters
+    ----------
+    f : callable
+        The function, of positional arguments (trees of arrays).
+    nondiff_argnums : sequence of int
+        Arguments that are constants of any type; the rule receives them first.
+
+    Raises
+    ------
+    DifferentiationError
+        When differentiated before `defjvp` gave it a rule.
+    NonlinearError
+        In reverse mode, if the rule's tangent is not linear in the tangents.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from autodiff import grad
+    >>> @custom_jvp
+    ... def log1pexp(x):
+    ...     return np.log1p(np.exp(x))
+    >>> @log1pexp.defjvp
+    ... def rule(primals, tangents):
+    ...     (x,), (t,) = primals, tangents
+    ...     return log1pexp(x), t / (1 + np.exp(-x))
+    >>> grad(log1pexp)(0.0)
+    np.float64(0.5)
+    """
+
+    rule: Callable[..., Any] | None = None
+
+    def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """Set the rule: ``rule(*nondiff, primals, tangents)`` -> ``(value, tangent)``, linear in `tangents`."""
+        self.rule = rule
+        return rule
+
+    def _require_rule(self) -> None:
+        if self.rule is None:
+            raise DifferentiationError(f"{self._name} was differentiated but has no rule; decorate one with .defjvp.")
+
+    def _apply(self, primals: Any, tangents: Any, static: list[Any]) -> tuple[list[Any], list[Any], Any]:
+        assert self.rule is not None
+        result = self.rule(*static, tuple(primals), tuple(tangents))
+        if not (isinstance(result, (tuple, list)) and len(result) == 2):
+            raise TypeError(f"{self._name}: the rule must return (value, tangent), not {type(result).__name__}.")
+        ys, structure = tree.flatten(result[0])
+        ts, t_structure = tree.flatten(result[1])
+        if structure != t_structure:
+            raise TypeError(f"{self._name}: the rule's tangent tree {t_structure} is not that of its value {structure}.")
+        for y, t in zip(ys, ts, strict=True):
+            if is_inexact(y) and shape_of(y) != shape_of(t):
+                raise ValueError(f"{self._name}: the rule's value is {describe(y)} but its tangent is {describe(t)}.")
+        return ys, ts, structure
+
+    def _forward(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
+        primals = _peel(level, leaves)
+        ts = [x.tangent if isinstance(x, Dual) and x.level is level else zero_like(x) for x in leaves]
+        ys, out_ts, structure = self._apply(rebuild(primals), rebuild(ts), static)
+        out_ts = [expand(_array(t), Spec(shape_of(y), dtype_of(y))) if is_inexact(y) else None for t, y in zip(out_ts, ys, strict=True)]
+        return tree.unflatten(structure, _lift(level, ys, out_ts))
+
+    def _reverse(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
+        primals = _peel(level, leaves)
+        linear = LinearLevel(f"transpose of the rule of {self._name}")
+        mine = [isinstance(x, Variable) and x.level is level for x in leaves]
+        unknowns = [linear.argument(x) if m else None for x, m in zip(primals, mine, strict=True)]
+        ts = [zero_like(x) if u is None else u for x, u in zip(primals, unknowns, strict=True)]
+        with linear.running():
+            ys, out_ts, structure = self._apply(rebuild(primals), rebuild(ts), static)
+        call = _LinearMap(self._name, unknowns, out_ts)
+        parents = [x.node if m else None for x, m in zip(leaves, mine, strict=True)]
+        return tree.unflatten(structure, record_call(level, call, parents, ys))
+
+
+def _array(t: Any) -> Any:
+    return t if hasattr(t, "dtype") else np.asarray(t)[()]
+
+
+class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
+    """Give a function its own reverse rule; forward mode follows by transposition.
+
+    Parameters
+    ----------
+    f : callable
+        The function, of positional arguments (trees of arrays).
+    nondiff_argnums : sequence of int
+        Arguments that are constants of any type; `bwd` receives them first.
+
+    Raises
+    ------
+    DifferentiationError
+        When differentiated before `defvjp` gave it a rule.
+    NonlinearError
+        In forward mode, if `bwd` is not linear in its cotangent, operation by operation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from autodiff import grad, jvp
+    >>> @custom_vjp
+    ... def clip_gradient(x):
+    ...     return x
+    >>> clip_gradient.defvjp(lambda x: (x, None), lambda res, ct: (ct * 0.5,))
+    >>> grad(clip_gradient)(3.0), jvp(clip_gradient, (3.0,), (1.0,))[1]
+    (np.float64(0.5), np.float64(0.5))
+    """
+
+    fwd: Callable[..., Any] | None = None
+    bwd: Callable[..., Any] | None = None
+
+    def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
+        """Set the rule.
+
+        ``fwd(*args)`` -> ``(value, residuals)``; ``bwd(*nondiff, residuals, cotangent)`` -> a tuple with one
+        cotangent tree (or None for zero) for each differentiated argument, linear in `cotangent`.
+        """
+        self.fwd, self.bwd = fwd, bwd
+
+    def _require_rule(self) -> None:
+        if self.fwd is None or self.bwd is None:
+            raise DifferentiationError(f"{self._name} was differentiated but has no rule; give it one with .defvjp.")
+
+    def _run(self, primals: Any, static: list[Any]) -> tuple[list[Any], Any, Any]:
+        assert self.fwd is not None
+        result = self.fwd(*self._interleave(primals, static))
+        if not (isinstance(result, (tuple, list)) and len(result) == 2):
+            raise TypeError(f"{self._name}: fwd must return (value, residuals), not {type(result).__name__}.")
+        ys, structure = tree.flatten(result[0])
+        return ys, structure, result[1]
+
+    def _pull(self, primals: Any, static: list[Any], residuals: Any, structure: Any, ys: list[Any]) -> Any:
+        """Return the map from cotangents of the value's leaves to those of the arguments' leaves."""
+
+        def pull(cts: list[Any]) -> list[Any]:
+            assert self.bwd is not None
+            full = [zero_like(y) if c is None else c for c, y in zip(cts, ys, strict=True)]
+            back = self.bwd(*static, residuals, tree.unflatten(structure, full))
+            if not isinstance(back, (tuple, list)) or len(back) != len(primals):
+                count = len(back) if isinstance(back, (tuple, list)) else type(back).__name__
+                raise TypeError(
+                    f"{self._name}: bwd must return a tuple of {len(primals)} cotangent(s), one for each differentiated "
+                    f"argument, not {count}."
+                )
+            flat: list[Any] = []
+            for i, (c, x) in enumerate(zip(back, primals, strict=True)):
+                flat += self._match(i, c, x)
+            return flat
+
+        ys = [Spec(shape_of(y), dtype_of(y)) for y in ys]
+        return pull
+
+    def _match(self, i: int, c: Any, x: Any) -> list[Any]:
+        """Check one cotangent of `bwd` against its argument."""
+        leaves, structure = tree.flatten(x, strict=False)
+        if c is None:
+            return [None] * len(leaves)
+        cs, c_structure = tree.flatten(c)
+        if c_structure != structure:
+            raise TypeError(f"{self._name}: bwd's cotangent {i} has the tree {c_structure}, the argument {structure}.")
+        for ct, leaf in zip(cs, leaves, strict=True):
+            if shape_of(ct) != shape_of(leaf):
+                raise ValueError(f"{self._name}: bwd's cotangent {i} is {describe(ct)}, the argument {describe(leaf)}.")
+        return [_array(ct) if is_inexact(leaf) else None for ct, leaf in zip(cs, leaves, strict=True)]
+
+    def _transpose(self, pull: Any, ys: Sequence[Any]) -> _LinearMap:
+        """Trace `bwd` on unknown cotangents: the transposed map, ready to pull tangents through."""
+        linear = LinearLevel(f"transpose of the backward function of {self._name}")
+        unknowns = [linear.argument(y) if is_inexact(y) else None for y in ys]
+        with linear.running(), np.errstate(all="ignore"):
+            cts = pull(unknowns)
+        return _LinearMap(self._name, unknowns, cts)
+
+    def _forward(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
+        primals = rebuild(_peel(level, leaves))
+        ys, structure, residuals = self._run(primals, static)
+        pull = self._pull(primals, static, residuals, structure, ys)
+        ts = [x.tangent if isinstance(x, Dual) and x.level is level else None for x in leaves]
+        return tree.unflatten(structure, _lift(level, ys, self._transpose(pull, ys).pull(ts)))
+
+    def _reverse(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
+        primals = rebuild(_peel(level, leaves))
+        ys, structure, residuals = self._run(primals, static)
+        pull = self._pull(primals, static, residuals, structure, ys)
+        specs = [Spec(shape_of(y), dtype_of(y)) for y in ys]
+        call = _Transposed(lambda: self._transpose(pull, specs), pull, self._name)
+        parents = [x.node if isinstance(x, Variable) and x.level is level else None for x in leaves]
+        return tree.unflatten(structure, record_call(level, call, parents, ys))
