@@ -29,9 +29,9 @@ import numpy as np
 
 from autodiff.core.level import Traced, bind
 from autodiff.core.linear import transposed_rule
-from autodiff.core.reverse import Node, Variable
 from autodiff.core.spec import Spec, dtype_of, shape_of
 from autodiff.core.tables import FUNCTIONS, REGISTRY, UFUNCS
+from autodiff.core.variable import Node, Variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,144 +1,35 @@
-"""Reverse mode: record the linear part of a program while its primal runs, then transpose it.
+"""The two sweeps over a recorded trace: adjoints backward, tangents forward.
 
-A `Variable` is a primal value with a `Node`; a node remembers which operation made it, from which nodes, and
-the primals that the operation's rule will read. Nothing else is computed on the way forward: the weights
-(``cos(x)`` for ``sin``) are worked out in the backward sweep, when each is needed once.
+An adjoint may be smaller than its node as long as it broadcasts to it: the adjoint of a summed array is one
+number, and a rule that multiplies by it needs no array of ones. It is expanded where an operation looks at
+positions, and at the inputs.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.core.level import Level, Traced
-from autodiff.core.spec import dtype_of, is_inexact, shape_of
-from autodiff.core.tracer import Tracer
+from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.variable import Call, Node, Project, ReverseLevel, Variable, call_nodes, input_node, next_seq, record_call
 from autodiff.core.zeros import Marked, add_adjoints, drop_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from autodiff.core.operation import Operation
-
-__all__ = ["Node", "ReverseLevel", "Variable", "pull_back", "push_forward"]
-
-next_seq = itertools.count().__next__
-NO_PARAMS: dict[str, Any] = {}
-
-
-class Node:
-    """One step of an evaluation trace: an operation, the nodes it read, and what its rule needs."""
-
-    __slots__ = ("args", "dtype", "op", "params", "parents", "seq", "shape", "y")
-
-    def __init__(
-        self,
-        op: Any,
-        parents: tuple[Node | None, ...],
-        args: tuple[Any, ...],
-        y: Any,
-        shape: tuple[int, ...],
-        dtype: Any,
-        params: dict[str, Any] = NO_PARAMS,
-    ) -> None:
-        self.seq = next_seq()
-        self.op = op
-        self.parents = parents
-        self.args = args
-        self.y = y
-        self.params = params
-        self.shape = shape
-        self.dtype = dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes of the step's value."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements of the step's value."""
-        return math.prod(self.shape)
-
-    def __repr__(self) -> str:
-        return f"<v{self.seq} = {self.op.name if self.op else 'input'}: {self.dtype}{list(self.shape)}>"
-
-    def operands(self) -> tuple[Any, ...]:
-        """Return the arguments for the rule; those not kept are replaced by their nodes, which know the shape."""
-        return tuple([p if a is None and p is not None else a for a, p in zip(self.args, self.parents, strict=True)])
-
-    def result(self) -> Any:
-        """Return the step's value if it was kept, else the node itself for its shape."""
-        return self if self.y is None else self.y
-
-
-class Variable(Tracer):
-    """A primal value whose linear dependence on the inputs is being recorded."""
-
-    __slots__ = ("node", "primal")
-
-    def __init__(self, level: Level, primal: Any, node: Node) -> None:
-        self.level = level
-        self.primal = primal
-        self.node = node
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the primal value."""
-        return self.node.shape
-
-    @property
-    def dtype(self) -> Any:
-        """Dtype of the primal value."""
-        return self.node.dtype
-
-
-def input_node(primal: Any) -> Node:
-    """Make a node for an independent variable."""
-    return Node(None, (), (), None, shape_of(primal), dtype_of(primal))
-
-
-class ReverseLevel(Level):
-    """A transform that linearises: `vjp`, `grad`, `linearize`."""
-
-    __slots__ = ()
-
-    def variable(self, primal: Any) -> Variable:
-        """Make an independent variable of this level."""
-        return Variable(self, primal, input_node(primal))
-
-    def process(self, op: Operation, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """Compute the value on the primals and record the step."""
-        primals = []
-        parents: list[Node | None] = []
-        active = 0
-        call = op.fn
-        for i, a in enumerate(args):
-            parent = None
-            if type(a) is Variable and a.level is self:
-                if op.differentiable(i):
-                    active |= 1 << i
-                    parent = a.node
-                a = a.primal  # noqa: PLW2901 - the argument as the level below sees it
-            parents.append(parent)
-            primals.append(a)
-            if isinstance(a, Traced):
-                call = op.call
-        y = call(*primals, **params)
-        if not active:
-            return y
-        shape, dtype = shape_of(y), dtype_of(y)
-        if dtype.kind not in "fc":
-            return y
-        keep_y, keep = op.keeps(active, len(args))
-        kept = tuple([x if k or p is None else None for x, k, p in zip(primals, keep, parents, strict=True)])
-        return Variable(self, y, Node(op, tuple(parents), kept, y if keep_y else None, shape, dtype, params))
-
-
-# -- the backward sweep --------------------------------------------------------------------------------------
+__all__ = [
+    "Call",
+    "Node",
+    "ReverseLevel",
+    "Variable",
+    "call_nodes",
+    "input_node",
+    "next_seq",
+    "pull_back",
+    "push_forward",
+    "record_call",
+]
 
 
 class Adjoints:
@@ -150,21 +41,27 @@ class Adjoints:
         self.of: dict[Node, Any] = {}
         self.owned: set[Node] = set()
 
-    def add(self, node: Node, ct: Any) -> None:
-        """Add a contribution to the adjoint of a node."""
+    def add(self, node: Node, ct: Any, *, fresh: bool = False) -> None:
+        """Add a contribution to the adjoint of a node; a `fresh` array belongs to nobody else."""
         have = self.of.get(node)
         if have is None:
             self.of[node] = ct
+            if fresh:
+                self.owned.add(node)
         elif type(have) is Marked or type(ct) is Marked:
             self.of[node] = add_adjoints(have, ct)
             self.owned.discard(node)
-        elif node in self.owned and type(ct) is np.ndarray:
+        elif type(ct) is not np.ndarray or type(have) is not np.ndarray:
+            self.of[node] = have + ct
+            self.owned.discard(node)
+        elif node in self.owned and have.shape == node.shape:
             np.add(have, ct, out=have)
+        elif fresh and ct.shape == node.shape:
+            self.of[node] = np.add(have, ct, out=ct)
+            self.owned.add(node)
         else:
-            total = have + ct
-            self.of[node] = total
-            if type(total) is np.ndarray:
-                self.owned.add(node)
+            self.of[node] = have + ct
+            self.owned.add(node)
 
     def buffer(self, node: Node) -> tuple[Any, Any]:
         """Return the array in which the adjoint of `node` is summed, and its marks (None: no entry is marked).
@@ -180,10 +77,10 @@ class Adjoints:
             return have.value, have.mask
         elif type(have) is not np.ndarray:
             return None, None
-        elif node in self.owned:
+        elif node in self.owned and have.shape == node.shape:
             return have, None
         else:
-            value, mask = have.copy(), None
+            value, mask = np.array(np.broadcast_to(have, node.shape)), None
             self.of[node] = value
         self.owned.add(node)
         return value, mask
@@ -212,12 +109,14 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
     """Transpose a recorded trace: adjoints of the inputs from adjoints of the results.
 
     Residuals are released as the sweep passes them, if nobody else holds the trace. Nodes recorded before
-    `stop` count as inputs.
+    `stop` count as inputs. Arrays in the result belong to the caller: none is shared or read-only.
     """
     sums = Adjoints()
     of = sums.of
+    shared = set()
     for root, seed in roots:
         sums.add(root, seed)
+        shared.add(id(_base(seed)))
     order = reachable(of, stop)
     inputs: dict[Node, Any] = {}
     with np.errstate(all="ignore"):
@@ -228,22 +127,25 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
                 continue
             op = node.op
             if op is None or node.seq < stop:
-                inputs[node] = drop_marks(ct)
+                inputs[node] = _own(full(drop_marks(ct), node), shared)
             elif op.elementwise and op.marks is None and type(ct) is not Marked:
-                y = node.y
-                args = node.args
+                y, args, shape = node.y, node.args, node.shape
                 for parent, rule in zip(node.parents, op.vjps, strict=False):
                     if parent is not None:
                         c = rule(ct, y, *args)
-                        if c.shape != parent.shape or c.dtype is not parent.dtype:
-                            c = conform(c, parent)
-                        if parent in of:
+                        if c.dtype is not parent.dtype or (c.shape != parent.shape and parent.shape != shape):
+                            c = conform(full(c, node), parent)
+                        if type(c) is np.ndarray:
+                            sums.add(parent, c, fresh=c is not ct and c.base is None)
+                        elif parent in of:
                             sums.add(parent, c)
                         else:
                             of[parent] = c
             elif op.single and type(ct) is not Marked:
                 parent = node.parents[0]
                 x = node.args[0]
+                if ct.shape != node.shape:
+                    ct = full(ct, node)
                 c = op.vjps[0](ct, node, parent if x is None else x, **node.params)
                 if c.shape != parent.shape or c.dtype is not parent.dtype:
                     c = conform(c, parent)
@@ -251,23 +153,61 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
                     sums.add(parent, c)
                 else:
                     of[parent] = c
-            elif op.scatter is None or not pull_scatter(node, ct, sums):
+            else:
                 pull_step(node, ct, sums)
     return inputs
+
+
+def _base(x: Any) -> Any:
+    """Return the array that owns the memory of `x`."""
+    while isinstance(x, np.ndarray) and x.base is not None:
+        x = x.base
+    return x
+
+
+def _own(x: Any, taken: set[int]) -> Any:
+    """Copy an array whose memory another result or a seed uses, or that cannot be written to."""
+    if type(x) is not np.ndarray:
+        return x
+    if not x.flags.writeable or id(_base(x)) in taken:
+        x = x.copy()
+    taken.add(id(_base(x)))
+    return x
+
+
+def full(ct: Any, node: Node) -> Any:
+    """Expand an adjoint to the shape of its node."""
+    return ct if ct.shape == node.shape else np.broadcast_to(ct, node.shape)
 
 
 def pull_step(node: Node, ct: Any, sums: Adjoints) -> None:
     """Pull an adjoint through any one step."""
     op = node.op
     if isinstance(op, Call):
-        op.pull_step(node, ct, sums)
-        return
-    if op.elementwise:
+        pull_call(node, ct, sums)
+    elif isinstance(op, Project):
+        entries = sums.of.setdefault(node.parents[0], [None] * op.count)  # type: ignore[arg-type]
+        entries[op.index] = full(drop_marks(ct), node)
+    elif op.elementwise:
         pull_elementwise(node, ct, sums)
-        return
+    elif op.scatter is None or not pull_scatter(node, ct, sums):
+        pull_structure(node, ct, sums)
+
+
+def pull_call(node: Node, cts: list[Any], sums: Adjoints) -> None:
+    """Pull the adjoints of all results of a call."""
+    for parent, c in zip(node.parents, node.op.pull(cts), strict=True):
+        if parent is not None and c is not None:
+            sums.add(parent, conform(c, parent))
+
+
+def pull_structure(node: Node, ct: Any, sums: Adjoints) -> None:
+    """Pull an adjoint through a step that looks at positions; marks pass through structural ones."""
+    op = node.op
     mask = None
     if type(ct) is Marked:
         mask, ct = ct.mask, ct.value
+    ct = full(ct, node)
     y, args, params = node.result(), node.operands(), node.params
     for i, parent in enumerate(node.parents):
         if parent is None:
@@ -278,7 +218,8 @@ def pull_step(node: Node, ct: Any, sums: Adjoints) -> None:
         c = conform(c, parent)
         if parent.op is not None and op.structural and (mask is not None or op.scatter is not None):
             unmarked = np.logical_not(mask).astype(node.dtype) if mask is not None else np.ones(node.shape, node.dtype)
-            c = Marked(c, conform(op.vjp_of(i, unmarked, y, args, params), parent) == 0)
+            reached = conform(op.vjp_of(i, unmarked, y, args, params), parent) != 0
+            c = Marked(full(c, parent), np.logical_not(full(reached, parent)))
         sums.add(parent, c)
 
 
@@ -298,7 +239,7 @@ def pull_elementwise(node: Node, ct: Any, sums: Adjoints) -> None:
             unchosen = op.marks[i](y, *args)
             own = unchosen if mask is None else np.logical_or(mask, unchosen)
         if own is None:
-            sums.add(parent, conform(c, parent))
+            sums.add(parent, conform(full(c, node), parent))
             continue
         c, own = blank(c, own, node.shape)
         c = conform(c, parent)
@@ -309,9 +250,8 @@ def blank(c: Any, mask: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Put exact zeros where the mask says so; returns the value and the mask at the full shape."""
     if np.shape(mask) != shape:
         mask = np.broadcast_to(mask, shape)
-    if np.shape(c) != shape:
-        c = np.broadcast_to(c, shape)
-    return np.where(mask, np.zeros((), dtype_of(c)), c), mask
+    c = np.where(mask, np.zeros((), dtype_of(c)), c)
+    return c, mask
 
 
 def pull_scatter(node: Node, ct: Any, sums: Adjoints) -> bool:
@@ -328,7 +268,10 @@ def pull_scatter(node: Node, ct: Any, sums: Adjoints) -> bool:
 
 
 def conform(c: Any, like: Any) -> Any:
-    """Sum a broadcast adjoint back to the shape of its argument, and give it the argument's dtype."""
+    """Sum a broadcast adjoint back to the shape of its argument, and give it the argument's dtype.
+
+    An adjoint that is smaller than the argument stays small.
+    """
     if c.shape != like.shape:
         c = unbroadcast(c, like.shape)
     dtype = c.dtype
@@ -342,12 +285,9 @@ def conform(c: Any, like: Any) -> Any:
 
 def unbroadcast(c: Any, shape: tuple[int, ...]) -> Any:
     """Transpose of broadcasting: sum over the axes that were added or stretched."""
-    if not shape:
-        return np.add.reduce(c, axis=None) if type(c) is np.ndarray else np.sum(c)
-    have = c.shape
-    axes = stretched(have, shape)
+    axes = stretched(c.shape, shape)
     if axes is None:
-        return np.broadcast_to(c, shape)  # the rule gave a smaller array than the argument
+        return c
     c = np.add.reduce(c, axis=axes) if type(c) is np.ndarray else np.sum(c, axis=axes)
     return c if c.shape == shape else np.reshape(c, shape)
 
@@ -355,6 +295,8 @@ def unbroadcast(c: Any, shape: tuple[int, ...]) -> Any:
 def stretched(have: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """Axes that broadcasting from `shape` to `have` added or stretched; None if it does not lead there."""
     extra = len(have) - len(shape)
+    if not shape:
+        return tuple(range(extra))
     if extra < 0 or any(n not in (h, 1) for n, h in zip(shape, have[extra:], strict=True)):
         return None
     return tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1)
@@ -364,8 +306,7 @@ def reduce_mask(mask: Any, shape: tuple[int, ...]) -> Any:
     """A broadcast entry stays marked if all its copies are."""
     if mask.shape == shape:
         return mask
-    axes = stretched(mask.shape, shape)
-    return np.reshape(np.all(mask, axis=axes), shape)
+    return np.reshape(np.all(mask, axis=stretched(mask.shape, shape)), shape)
 
 
 # -- the forward sweep over a recorded trace -----------------------------------------------------------------
@@ -384,8 +325,18 @@ def tangent(op: Any, ts: list[Any], y: Any, args: tuple[Any, ...], params: dict[
             continue
         if op.marks is not None and op.marks[i] is not None:
             c, _ = blank(c, op.marks[i](y, *args), like.shape)
-        total = c if total is None else total + c
+        if total is None:
+            total = c
+        elif _fresh(total, ts, like) and dtype_of(c) == total.dtype:
+            total += c
+        else:
+            total = total + c
     return None if total is None else expand(total, like)
+
+
+def _fresh(x: Any, ts: list[Any], like: Any) -> bool:
+    """Whether a rule allocated `x` itself, at full size, so that it may be added to in place."""
+    return type(x) is np.ndarray and x.base is None and x.shape == like.shape and not any(x is t for t in ts)
 
 
 def expand(t: Any, like: Any) -> Any:
@@ -413,7 +364,9 @@ def push_forward(roots: Iterable[Node], seeds: dict[Node, Any], stop: int = -1) 
             if all(t is None for t in own):
                 continue
             if isinstance(node.op, Call):
-                t = node.op.push_step(node, own)
+                t = node.op.push(own)
+            elif isinstance(node.op, Project):
+                t = own[0][node.op.index]
             else:
                 t = tangent(node.op, own, node.result(), node.operands(), node.params, node)
             if t is not None:
@@ -421,70 +374,3 @@ def push_forward(roots: Iterable[Node], seeds: dict[Node, Any], stop: int = -1) 
     return {root: ts[root] for root in roots if root in ts}
 
 
-# -- steps with several results ------------------------------------------------------------------------------
-
-
-class Call:
-    """A step with any number of results: a function with a custom rule, or a checkpointed one.
-
-    Its node's adjoint is a list; each result is a `Project` node that picks one entry. Subclasses define
-    ``push(ts)`` (tangents of the results, None for zero, from those of the arguments) and ``pull(cts)``.
-    """
-
-    name = "call"
-    elementwise = single = False
-    marks = None
-    scatter = None
-
-    def push(self, ts: list[Any]) -> list[Any]:
-        """Tangents of the results from tangents of the arguments."""
-        raise NotImplementedError
-
-    def pull(self, cts: list[Any]) -> list[Any]:
-        """Adjoints of the arguments from adjoints of the results."""
-        raise NotImplementedError
-
-    def push_step(self, node: Node, ts: list[Any]) -> Any:
-        """Run `push`; the "tangent" of this node is the list of all results' tangents."""
-        return self.push(ts)
-
-    def pull_step(self, node: Node, cts: list[Any], sums: Adjoints) -> None:
-        """Run `pull` and hand the adjoints to the arguments."""
-        for parent, c in zip(node.parents, self.pull([drop_marks(c) for c in cts]), strict=True):
-            if parent is not None and c is not None:
-                sums.add(parent, conform(c, parent))
-
-
-class Project(Call):
-    """Result number `index` of a `Call`."""
-
-    name = "project"
-
-    def __init__(self, index: int, count: int) -> None:
-        self.index = index
-        self.count = count
-
-    def push_step(self, node: Node, ts: list[Any]) -> Any:
-        """Pick the tangent of this result."""
-        return ts[0][self.index]
-
-    def pull_step(self, node: Node, cts: Any, sums: Adjoints) -> None:
-        """Put the adjoint of this result into the call's list."""
-        call = node.parents[0]
-        assert call is not None
-        entries = sums.of.setdefault(call, [None] * self.count)
-        have = entries[self.index]
-        entries[self.index] = cts if have is None else add_adjoints(have, cts)
-
-
-def call_nodes(call: Call, parents: Sequence[Node | None], likes: Sequence[Any]) -> list[Node]:
-    """Record a call; returns the node of each of its results, which have the shapes and dtypes of `likes`."""
-    node = Node(call, tuple(parents), (), None, (), None)
-    count = len(likes)
-    return [Node(Project(i, count), (node,), (), None, shape_of(y), dtype_of(y)) for i, y in enumerate(likes)]
-
-
-def record_call(level: Level, call: Call, parents: Sequence[Node | None], results: Sequence[Any]) -> list[Any]:
-    """Record a call at `level`; returns a variable for each result that can carry a derivative, else the result."""
-    nodes = call_nodes(call, parents, results)
-    return [Variable(level, y, n) if is_inexact(y) else y for y, n in zip(results, nodes, strict=True)]
