@@ -133,8 +133,10 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
                 for parent, rule in zip(node.parents, op.vjps, strict=False):
                     if parent is not None:
                         c = rule(ct, y, *args)
-                        if c.dtype is not parent.dtype or (c.shape != parent.shape and parent.shape != shape):
+                        if parent.shape != shape:
                             c = conform(full(c, node), parent)
+                        elif c.dtype is not parent.dtype:
+                            c = conform(c, parent)
                         if type(c) is np.ndarray:
                             sums.add(parent, c, fresh=c is not ct and c.base is None)
                         elif parent in of:
@@ -263,7 +265,7 @@ def pull_scatter(node: Node, ct: Any, sums: Adjoints) -> bool:
     target, unchosen = sums.buffer(parent)
     if target is None:
         return False
-    node.op.scatter(target, unchosen, ct, *node.args[1:], **node.params)
+    node.op.scatter(target, unchosen, full(ct, node), *node.args[1:], **node.params)
     return True
 
 

@@ -25,10 +25,10 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def spread(ct: Any, shape: tuple[int, ...], axis: Any, keepdims: bool = False) -> Any:
-    """Transpose of a sum: put the reduced axes back and broadcast along them."""
-    if axis is not None and not keepdims:
-        ct = np.reshape(ct, reduced_shape(shape, axis, keepdims=True))
-    return np.broadcast_to(ct, shape)
+    """Transpose of a sum, not yet broadcast: the sweep expands an adjoint only where positions matter."""
+    if keepdims or not ct.shape:
+        return ct
+    return np.reshape(ct, reduced_shape(shape, axis, keepdims=True))
 
 
 _sum = linear(
