@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autodiff import ops, tree
+from autodiff.core.allocator import keep_freed_memory
 from autodiff.transforms.checkpoint import checkpoint
 from autodiff.transforms.custom import custom_jvp, custom_vjp
 from autodiff.transforms.forward import jvp, stop_gradient
@@ -27,3 +28,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+keep_freed_memory()

@@ -84,6 +84,8 @@ class Operation:
         The arguments in which the operation is linear.
     jointly : bool
         Whether it is linear in several of them at once (``add``), not just in each (``multiply``).
+    joint_jvp : callable or None
+        ``joint_jvp(ts, y, *args)``: the whole tangent at once, where that is cheaper than a sum of contributions.
     marks : sequence of callable or None
         ``marks[i](y, *args)``: mask of the entries in which argument `i` was not chosen (`where`, `maximum`).
     structural : bool
@@ -253,6 +255,7 @@ def elementwise(
     marks: Sequence[Rule | None] | None = None,
     linear_args: Sequence[int] = (),
     jointly: bool = False,
+    joint_jvp: Rule | None = None,
     domain: Sequence[tuple[float, float]] | tuple[float, float] = (-2.0, 2.0),
     boundary: Sequence[Boundary] = (),
     samples: Callable[[np.random.Generator], list[Sample]] | None = None,
@@ -269,7 +272,7 @@ def elementwise(
     transposes : sequence of callable, optional
         The reverse rules where they differ: operations that are linear over the reals but not over the
         complex numbers (``conj``, ``real``, ``abs``).
-    marks, linear_args, jointly
+    marks, linear_args, jointly, joint_jvp
         See `Operation`.
     domain : (low, high) or one pair for each argument
         The interval, free of kinks and poles, from which the samples are drawn.
@@ -297,6 +300,7 @@ def elementwise(
         marks=marks,
         linear_args=frozenset(linear_args),
         jointly=jointly,
+        joint_jvp=joint_jvp,
         samples=samples or (lambda rng: draw_elementwise(rng, domain, nargs)),
         boundary=boundary,
         is_elementwise=True,

@@ -21,7 +21,12 @@ PI = float(np.pi)
 
 add = elementwise(np.add, lambda t, _y, _a, _b: t, lambda t, _y, _a, _b: t, linear_args=(0, 1), jointly=True)
 subtract = elementwise(
-    np.subtract, lambda t, _y, _a, _b: t, lambda t, _y, _a, _b: -t, linear_args=(0, 1), jointly=True
+    np.subtract,
+    lambda t, _y, _a, _b: t,
+    lambda t, _y, _a, _b: -t,
+    linear_args=(0, 1),
+    jointly=True,
+    joint_jvp=lambda ts, _y, _a, _b: ts[0] if ts[1] is None else -ts[1] if ts[0] is None else ts[0] - ts[1],
 )
 multiply = elementwise(np.multiply, lambda t, _y, _a, b: t * b, lambda t, _y, a, _b: t * a, linear_args=(0, 1))
 divide = elementwise(
@@ -39,13 +44,13 @@ def _power_base(t: Any, _y: Any, a: Any, b: Any) -> Any:
     """``b * a**(b-1)``; exactly 0 for b = 0, also at a = 0."""
     if isinstance(b, (int, float)):  # the common constant exponents, without a transcendental function
         if b == 2:
-            return t * a * 2
+            return t * 2 * a
         if b == 1:
             return t
         if b == 0:
             return t * 0
         if b == 3:
-            return t * (a * a) * 3
+            return t * 3 * (a * a)
     safe = np.where(np.equal(b, 0), np.ones_like(b), b)
     return t * (b * np.power(a, safe - 1))
 
@@ -69,7 +74,7 @@ power = elementwise(
     ),
 )
 float_power = elementwise(np.float_power, _power_base, _power_exponent, domain=((0.5, 2.0), (-2.0, 2.0)))
-square = elementwise(np.square, lambda t, _y, x: t * x * 2)
+square = elementwise(np.square, lambda t, _y, x: t * 2 * x)
 reciprocal = elementwise(np.reciprocal, lambda t, y, _x: -(t * y) * y, domain=(0.5, 2.0))
 sqrt = elementwise(np.sqrt, lambda t, y, _x: t * 0.5 / y, domain=(0.2, 2.0), boundary=(Boundary((0.0,), (np.inf,)),))
 cbrt = elementwise(np.cbrt, lambda t, y, _x: t / (y * y) / 3, domain=(0.2, 2.0))
