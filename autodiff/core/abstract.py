@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autodiff.core.errors import ShapeOnlyError, describe, user_line
+from autodiff.core.errors import DifferentiationError, ShapeOnlyError, describe, user_line
 from autodiff.core.level import Level
 from autodiff.core.spec import Spec, spec_of
 from autodiff.core.tracer import Tracer
@@ -33,6 +33,13 @@ class AbstractTracer(Tracer):
     def dtype(self) -> Any:
         """Dtype of the value."""
         return self.spec.dtype
+
+    def refuse(self, what: str) -> DifferentiationError:
+        """Return the error for a conversion: only the shape and dtype are known."""
+        return ShapeOnlyError(
+            f"{what} of {describe(self)}: the program needs a value, but eval_shape knows shapes and dtypes only"
+            f"{user_line()}. Use np.* functions on it; to build arrays of such values use np.stack or autodiff.numpy.array."
+        )
 
     def __bool__(self) -> bool:
         raise ShapeOnlyError(

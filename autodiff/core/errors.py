@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
+
 __all__ = [
     "AssignmentError",
     "ConversionError",
     "DifferentiationError",
     "LeakedTracerError",
+    "MissingAttributeError",
     "MissingRuleError",
     "NonlinearError",
     "ShapeOnlyError",
@@ -30,6 +33,10 @@ class ConversionError(DifferentiationError):
 
 class AssignmentError(DifferentiationError):
     """An assignment into, or from, a traced array."""
+
+
+class MissingAttributeError(DifferentiationError, AttributeError):
+    """An attribute that plain arrays have and traced arrays have not."""
 
 
 class LeakedTracerError(DifferentiationError):
@@ -85,18 +92,58 @@ def conversion(what: str, x: Any) -> ConversionError:
     )
 
 
+def unmasked(error: ValueError) -> DifferentiationError | None:
+    """The engine's own error behind one that NumPy raised in its place, if there is one.
+
+    ``a[0] = x`` for a plain array `a` calls ``float(x)``, and replaces the error that says why this cannot be.
+    """
+    cause = error.__cause__
+    if isinstance(cause, DifferentiationError) and str(error).startswith("setting an array element"):
+        return cause.with_traceback(error.__traceback__)
+    return None
+
+
 def assignment(what: str, x: Any) -> AssignmentError:
     """The error for assignment into a traced array."""
     return AssignmentError(
         f"{what}: a traced array ({describe(x)}) cannot be changed in place{user_line()}. "
-        "Build the result instead: np.where(mask, new, old), np.stack or np.concatenate of the parts."
+        "Build the result instead: np.where(mask, new, old), or np.stack, np.concatenate or autodiff.numpy.array "
+        "of the parts; y = y + x makes a new array."
     )
 
 
-def missing_rule(name: str, detail: str = "") -> MissingRuleError:
+def writing(what: str, x: Any, target: Any = None) -> AssignmentError:
+    """The error for writing a traced value into a plain array: ``out=``, ``a += x``, ``np.copyto``."""
+    into = "" if target is None else f" ({describe(target)})"
+    return AssignmentError(
+        f"{what}: the traced value {describe(x)} cannot be written into a plain array{into}, which cannot hold its "
+        f"derivative{user_line()}. Make a new array instead: y = y + x rather than y += x, no out=, and "
+        "np.stack, np.concatenate, np.broadcast_to or autodiff.numpy.array to build arrays of traced values."
+    )
+
+
+def missing_rule(name: str, detail: str = "", *, ufunc: bool = False) -> MissingRuleError:
     """The error for a NumPy function that the engine does not know."""
+    how = f"autodiff.core.elementwise({name}, rule)" if ufunc else f"autodiff.core.implements({name})(function)"
     return MissingRuleError(
         f"{name} has no derivative rule for traced arrays{detail}{user_line()}. Write it with functions that have "
         "one, give it a rule with autodiff.custom_jvp or autodiff.custom_vjp, or register one: "
-        f"autodiff.core.implements({name})(function). If it should be constant, apply autodiff.stop_gradient."
+        f"{how}. If it should be constant, apply autodiff.stop_gradient."
+    )
+
+
+_CHANGES = {"byteswap", "fill", "itemset", "partition", "put", "resize", "setfield", "setflags", "sort"}
+
+
+def missing_attribute(x: Any, name: str) -> AttributeError:
+    """The error for an attribute that a traced array lacks, with the reason if arrays have it."""
+    if name.startswith("__") or not hasattr(np.ndarray, name):
+        return AttributeError(f"{type(x).__name__!r} object has no attribute {name!r}")
+    if hasattr(type(x), name):
+        return AttributeError(f"reading .{name} of a traced array failed")
+    if name in _CHANGES:
+        return MissingAttributeError(str(assignment(f"x.{name}()", x)))
+    return MissingAttributeError(
+        f"x.{name} is not defined for a traced array ({describe(x)}){user_line()}. Use np.* functions on traced arrays; "
+        "their memory cannot be read, as its values carry derivatives."
     )

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import itertools
+import threading
 from typing import TYPE_CHECKING, Any
 
-from autodiff.core.errors import leaked_tracer
+from autodiff.core.errors import leaked_tracer, unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Level", "active_levels", "bind"]
 
 _next_depth = itertools.count(1).__next__
+_lock = threading.Lock()  # guards `Level.users`: two threads may recompute the same checkpoint
 
 # The levels that are open in this context (thread, task or generator step): `checkpoint` reopens them to
 # recompute, and the tests assert that none is left behind.
@@ -36,11 +38,12 @@ def active_levels() -> tuple[Level, ...]:
 class Level:
     """One running transform. Subclasses say what an operation means to it."""
 
-    __slots__ = ("__weakref__", "closed", "depth", "transform")
+    __slots__ = ("__weakref__", "closed", "depth", "transform", "users")
 
     def __init__(self, transform: str) -> None:
         self.depth = _next_depth()
         self.closed = False
+        self.users = 1  # the transform itself, and every recomputation that reopened it
         self.transform = transform
 
     def process(self, op: Operation, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -50,26 +53,38 @@ class Level:
     @contextlib.contextmanager
     def running(self) -> Iterator[Level]:
         """Keep the level open for the extent of a ``with`` block, then close it for good."""
-        outer = _active.get()
-        _active.set((*outer, self))
+        _active.set((*_active.get(), self))
         try:
             yield self
+        except ValueError as error:
+            hidden = unmasked(error)
+            if hidden is None:
+                raise
+            raise hidden from None
         finally:
-            self.closed = True
-            _active.set(outer)
+            _release(self)
+            # Not the tuple from before: generators may end their transforms in another order than they began.
+            _active.set(tuple([level for level in _active.get() if level is not self]))
+
+
+def _release(level: Level) -> None:
+    with _lock:
+        level.users -= 1
+        level.closed = level.users == 0
 
 
 @contextlib.contextmanager
 def reopened(levels: tuple[Level, ...]) -> Iterator[None]:
     """Let closed levels record again while `checkpoint` runs its function a second time."""
-    before = [level.closed for level in levels]
-    for level in levels:
-        level.closed = False
+    with _lock:
+        for level in levels:
+            level.users += 1
+            level.closed = False
     try:
         yield
     finally:
-        for level, closed in zip(levels, before, strict=True):
-            level.closed = closed
+        for level in levels:
+            _release(level)
 
 
 class Traced:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autodiff.core.errors import NonlinearError, describe, user_line
+from autodiff.core.errors import DifferentiationError, NonlinearError, describe, user_line
 from autodiff.core.level import Level
 from autodiff.core.reverse import Node, input_node, pull_back
 from autodiff.core.spec import Spec
@@ -42,6 +42,14 @@ class LinearTracer(Tracer):
     def dtype(self) -> Any:
         """Dtype of the value."""
         return self.node.dtype
+
+    def refuse(self, what: str) -> DifferentiationError:
+        """Return the error for a conversion: the value is not known."""
+        return NonlinearError(
+            f"{what} of {describe(self)}: a linear function is being transposed, and its argument has no value yet"
+            f"{user_line()}. Use np.* functions on it; if this is the backward function of a custom_vjp and cannot be "
+            "written so, give the function its rule with custom_jvp instead."
+        )
 
     def __bool__(self) -> bool:
         raise NonlinearError(

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from autodiff.core.errors import (
-    AssignmentError,
     DifferentiationError,
     assignment,
     conversion,
     describe,
+    leaked_tracer,
+    missing_attribute,
     missing_rule,
-    user_line,
+    writing,
 )
 from autodiff.core.level import Traced
 from autodiff.core.tables import FUNCTIONS, UFUNC_METHODS, UFUNCS
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["Tracer", "install_method", "install_operator"]
+
+_SEQUENCES = frozenset({list, tuple})
+#: NumPy functions that change their first argument.
+_IN_PLACE = frozenset({np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask})
 
 
 class Tracer(Traced):
@@ -41,6 +46,8 @@ class Tracer(Traced):
     # -- what NumPy calls ---------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if type(inputs[0]) in _SEQUENCES or type(inputs[-1]) in _SEQUENCES:
+            inputs = tuple([np.asarray(x) if type(x) in _SEQUENCES else x for x in inputs])
         if method == "__call__" and not kwargs:
             op = UFUNCS.get(ufunc)
             if op is not None:
@@ -51,24 +58,21 @@ class Tracer(Traced):
         name = f"np.{ufunc.__name__}"
         out = kwargs.pop("out", None)
         if out is not None and any(o is not None for o in out):
-            raise AssignmentError(
-                f"{name}: the result depends on a traced value, so it cannot be written into out= or an ndarray "
-                f"by an augmented assignment{user_line()}. Write y = y + x (a new array) instead of y += x, and "
-                "build arrays of traced values with np.stack or autodiff.numpy.array."
-            )
+            raise writing(f"{name} with out= (or an augmented assignment)", *_traced_first(inputs), out[0])
         if method != "__call__":
             rule = UFUNC_METHODS.get(method)
             if rule is None:
-                raise missing_rule(f"{name}.{method}")
+                raise missing_rule(f"{name}.{method}", ufunc=True)
             return rule(ufunc, *inputs, **kwargs)
         op = UFUNCS.get(ufunc)
         if op is None:
-            raise missing_rule(name)
+            raise missing_rule(name, ufunc=True)
         where = kwargs.pop("where", True)
         dtype = kwargs.pop("dtype", None)
         kwargs = {k: v for k, v in kwargs.items() if k not in {"casting", "order", "subok"}}
         if where is not True or kwargs:
-            raise missing_rule(name, f" with the keyword {'where' if where is not True else next(iter(kwargs))}=")
+            keyword = "where" if where is not True else next(iter(kwargs))
+            raise missing_rule(name, f" with the keyword {keyword}=", ufunc=True)
         if dtype is not None:
             inputs = tuple(x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype) for x in inputs)
         return op(*inputs)
@@ -76,8 +80,9 @@ class Tracer(Traced):
     def __array_function__(self, func: Any, _types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         rule = FUNCTIONS.get(func)
         if rule is None:
-            module = getattr(func, "__module__", "numpy").replace("numpy", "np", 1)
-            raise missing_rule(f"{module}.{func.__name__}")
+            raise _unknown_function(func, args)
+        if kwargs and kwargs.get("out") is not None:
+            raise writing(f"{_qualified(func)} with out=", self, kwargs["out"])
         return rule(*args, **kwargs)
 
     # -- attributes ---------------------------------------------------------------------------------------
@@ -132,28 +137,38 @@ class Tracer(Traced):
     def __bool__(self) -> bool:
         return bool(self.primal)  # type: ignore[attr-defined]
 
+    def refuse(self, what: str) -> DifferentiationError:
+        """Return the error for a conversion `what`; levels without values say more."""
+        return leaked_tracer(what, self.level.transform) if self.level.closed else conversion(what, self)
+
     def __float__(self) -> NoReturn:
-        raise conversion("float() (or math.*)", self)
+        raise self.refuse("float() (or math.*, or ndarray[i] = traced value)")
 
     def __int__(self) -> NoReturn:
-        raise conversion("int()", self)
+        raise self.refuse("int() (or ndarray[i] = traced value)")
 
     def __complex__(self) -> NoReturn:
-        raise conversion("complex()", self)
+        raise self.refuse("complex() (or cmath.*, or ndarray[i] = traced value)")
 
     def __index__(self) -> NoReturn:
-        raise conversion("use as an index", self)
+        raise self.refuse("use as an index")
+
+    def __trunc__(self) -> NoReturn:
+        raise self.refuse("math.trunc()")
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise conversion("np.asarray() or np.array() (or ndarray[...] = traced value)", self)
+        raise self.refuse("np.asarray() or np.array(), also of a list (or ndarray[...] = traced value)")
 
     def item(self, *args: Any) -> NoReturn:
         """Refuse: a Python number cannot carry a derivative."""
-        raise conversion(".item()", self)
+        raise self.refuse(".item()")
 
     def tolist(self) -> NoReturn:
         """Refuse: Python numbers cannot carry derivatives."""
-        raise conversion(".tolist()", self)
+        raise self.refuse(".tolist()")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise missing_attribute(self, name)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise assignment(f"x[{index!r}] = ...", self)
@@ -168,6 +183,24 @@ class Tracer(Traced):
         raise DifferentiationError(f"pickle: a traced value ({describe(self)}) exists only inside its transform.")
 
 
+def _traced_first(values: Any) -> tuple[Any, ...]:
+    """Return the first traced value, alone."""
+    return tuple([x for x in values if isinstance(x, Tracer)][:1])
+
+
+def _qualified(func: Any) -> str:
+    """Name of a NumPy function as users write it."""
+    return f"{getattr(func, '__module__', 'numpy').replace('numpy', 'np', 1)}.{func.__name__}"
+
+
+def _unknown_function(func: Any, args: tuple[Any, ...]) -> DifferentiationError:
+    """Return the error for a NumPy function without a rule."""
+    name = _qualified(func)
+    if func not in _IN_PLACE:
+        return missing_rule(name)
+    return assignment(name, args[0]) if isinstance(args[0], Tracer) else writing(name, *_traced_first(args), args[0])
+
+
 def install_operator(name: str, op: Callable[[Any, Any], Any], *, reflected: bool = True) -> None:
     """Make ``tracer <name> other`` (and the reflected form) call `op`.
 
@@ -175,10 +208,10 @@ def install_operator(name: str, op: Callable[[Any, Any], Any], *, reflected: boo
     """
 
     def method(self: Any, other: Any) -> Any:
-        return op(self, other) if type(other) is not list else op(self, np.asarray(other))
+        return op(self, other) if type(other) not in _SEQUENCES else op(self, np.asarray(other))
 
     def reflect(self: Any, other: Any) -> Any:
-        return op(other, self) if type(other) is not list else op(np.asarray(other), self)
+        return op(other, self) if type(other) not in _SEQUENCES else op(np.asarray(other), self)
 
     setattr(Tracer, f"__{name}__", method)
     if reflected:
