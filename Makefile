@@ -1,0 +1,58 @@
+# Everything here needs Python 3.11 or newer, make and the package index, nothing else.
+# On Windows run the plain commands of CONTRIBUTING.md.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CHECK_VERSION := import sys; v = sys.version_info; \
+	sys.exit(0 if v >= (3, 11) else f"autodiff-engine needs Python 3.11 or newer, but {sys.executable} is {v[0]}.{v[1]}. Say which to use: make PYTHON=python3.12 ...")
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help test lint format types coverage bench peers wheel clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
+	@echo 'Arguments for the tool: make test ARGS="tests/test_tree.py -x"'
+
+# The environment is made once, and brought up to date whenever pyproject.toml changes.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c '$(CHECK_VERSION)'
+	@echo 'Installing into $(VENV) ...'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+test: $(STAMP)  ## Run the tests and the examples in docstrings
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
+
+lint: $(STAMP)  ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)  ## Repair what the linter and the formatter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP)  ## Check the types
+	$(BIN)/mypy $(ARGS)
+
+coverage: $(STAMP)  ## Run the tests in one process and list the lines that none of them reached
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage report
+
+bench: $(STAMP)  ## Time the engine beside every peer that is installed (see peers)
+	$(BIN)/python benchmarks/autodiff.py $(ARGS)
+
+peers: $(STAMP)  ## Install the peers of the benchmarks: autograd, JAX, PyTorch (large)
+	$(BIN)/python -m pip install --disable-pip-version-check '.[bench]'
+
+wheel: $(STAMP)  ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
+
+clean:  ## Remove the environment, caches and build products
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
