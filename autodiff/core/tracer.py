@@ -70,12 +70,12 @@ class Tracer(Traced):
         where = kwargs.pop("where", True)
         dtype = kwargs.pop("dtype", None)
         kwargs = {k: v for k, v in kwargs.items() if k not in {"casting", "order", "subok"}}
-        if where is not True or kwargs:
+        if where is not True or (kwargs and ufunc.signature is None):
             keyword = "where" if where is not True else next(iter(kwargs))
             raise missing_rule(name, f" with the keyword {keyword}=", ufunc=True)
         if dtype is not None:
             inputs = tuple(x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype) for x in inputs)
-        return op(*inputs)
+        return op(*inputs, **kwargs)  # axis=, axes=, keepdims= of a generalised ufunc
 
     def __array_function__(self, func: Any, _types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         rule = FUNCTIONS.get(func)

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from autodiff.ops import dtypes, elementwise, indexing, reductions, selection, shape
+from autodiff.ops import dtypes, einsum, elementwise, indexing, matrix, products, reductions, selection, shape, signal
 
-__all__ = ["dtypes", "elementwise", "indexing", "reductions", "selection", "shape"]
+__all__ = [
+    "dtypes",
+    "einsum",
+    "elementwise",
+    "indexing",
+    "matrix",
+    "products",
+    "reductions",
+    "selection",
+    "shape",
+    "signal",
+]

@@ -1,0 +1,230 @@
+"""Piecewise linear interpolation, convolution and correlation of sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autodiff.core import Operation, Sample, Spec, Tracer, concrete, constant, implements, multilinear
+from autodiff.core.errors import describe
+from autodiff.core.linear import transposed_rule
+from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.products import as_array, conjugated
+
+__all__ = ["convolve", "correlate", "interp"]
+
+# -- interpolation -------------------------------------------------------------------------------------------
+# Four operations, each linear in its first argument, closed under differentiation: the interpolant of `f` at `x`
+# and its slope there, and the transposes of both. With f' the slope: d/dx interp(f) = slope(f); moving the knots
+# by t moves the interpolant by -slope(f) * interp(t), and the slope by -slope(f) * slope(t).
+# Between two linear pieces the slope is that of the piece on the right; at the last knot, that of the last piece.
+
+
+def _interval(x: Any, xp: Any) -> tuple[Any, Any, Any, Any]:
+    """Index of the piece that holds `x`, its width (inf for a point), the weight of its end, and what is outside."""
+    i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, max(len(xp) - 2, 0))
+    width = xp[np.minimum(i + 1, len(xp) - 1)] - xp[i]
+    width = np.where(width == 0, np.inf, width)
+    w = np.where(x >= xp[-1], 1.0, np.where(x < xp[0], 0.0, (x - xp[i]) / width))
+    return i, width, w, (x < xp[0], x > xp[-1])
+
+
+def _slope_values(f: Any, x: Any, xp: Any) -> Any:
+    i, width, _, (below, above) = _interval(x, xp)
+    slope = (f[np.minimum(i + 1, len(xp) - 1)] - f[i]) / width
+    return np.where(below | above, 0.0, np.where(np.isnan(x), np.nan, slope))[()]
+
+
+def _interp_values(f: Any, x: Any, xp: Any, left: bool, right: bool) -> Any:
+    return np.interp(x, xp, f, left=0.0 if left else None, right=0.0 if right else None)
+
+
+def _added(entries: list[tuple[Any, Any]], n: int) -> Any:
+    """Sum values into `n` places."""
+    y = np.zeros(n, np.result_type(*(v.dtype for _, v in entries)))
+    for i, v in entries:
+        np.add.at(y, i, v)
+    return y
+
+
+def _slope_transpose_values(ct: Any, x: Any, xp: Any) -> Any:
+    i, width, _, (below, above) = _interval(x, xp)
+    part = np.where(below | above, 0.0, np.where(np.isnan(x), np.nan, ct / width))
+    return _added([(np.minimum(i + 1, len(xp) - 1), part), (i, -part)], len(xp))
+
+
+def _interp_transpose_values(ct: Any, x: Any, xp: Any, left: bool, right: bool) -> Any:
+    i, _, w, (below, above) = _interval(x, xp)
+    ct = np.where((below & left) | (above & right), 0.0, ct)
+    return _added([(np.minimum(i + 1, len(xp) - 1), ct * w), (i, ct * (1 - w))], len(xp))
+
+
+def _value_shape(f: Any, x: Any, xp: Any, **_: Any) -> Spec:
+    return Spec(shape_of(x), np.result_type(np.float64, dtype_of(f)))
+
+
+def _knots_shape(ct: Any, x: Any, xp: Any, **_: Any) -> Spec:
+    return Spec(shape_of(xp), np.result_type(np.float64, dtype_of(ct)))
+
+
+def _samples(of_knots: bool, params: list[dict[str, Any]]) -> Any:
+    def samples(rng: np.random.Generator) -> list[Sample]:
+        found = []
+        for own in params:
+            for shape in ((5,), (), (2, 3), (0,)):
+                xp = np.arange(4.0) + rng.uniform(-0.2, 0.2, 4)
+                x = np.asarray(rng.permuted(np.resize([0.5, -1.0, 1.5, 2.5, 4.0], shape)), float)
+                found.append(Sample((rng.normal(size=4 if of_knots else shape), x, xp), own))
+        return found
+
+    return samples
+
+
+_EXTENDED = [{"left": left, "right": right} for left, right in ((False, False), (True, True), (False, True))]
+_UNIFORM = {"left": False, "right": False}
+
+
+def _interpolation(name: str, fn: Any, transpose: Any, by_x: Any, by_xp: Any, *, of_knots: bool) -> Operation:
+    """An operation that is linear in its first argument, with explicit forward rules for the positions."""
+    takes_ends = name.startswith("interp")
+    op = Operation(
+        name,
+        fn,
+        jvps=(lambda t, _y, _f, x, xp, **ends: op(t, x, xp, **ends), by_x, by_xp),
+        vjps=(transpose, transposed_rule(by_x, 1), transposed_rule(by_xp, 2)),
+        linear_args=frozenset({0}),
+        shape=_value_shape if of_knots else _knots_shape,
+        samples=_samples(of_knots, _EXTENDED if takes_ends else [{}]),
+    )
+    return op
+
+
+_interp = _interpolation(
+    "interp",
+    _interp_values,
+    lambda ct, _y, _f, x, xp, **ends: _interp_transpose(ct, x, xp, **ends),
+    lambda t, _y, f, x, xp, **ends: t * _slope(f, x, xp),
+    lambda t, _y, f, x, xp, **ends: -(_slope(f, x, xp) * _interp(t, x, xp, **_UNIFORM)),
+    of_knots=True,
+)
+_slope = _interpolation(
+    "interp_slope",
+    _slope_values,
+    lambda ct, _y, _f, x, xp: _slope_transpose(ct, x, xp),
+    lambda t, _y, f, x, xp: t * 0,
+    lambda t, _y, f, x, xp: -(_slope(f, x, xp) * _slope(t, x, xp)),
+    of_knots=True,
+)
+_interp_transpose = _interpolation(
+    "interp_transpose",
+    _interp_transpose_values,
+    lambda ct, _y, _f, x, xp, **ends: _interp(ct, x, xp, **ends),
+    lambda t, _y, f, x, xp, **ends: _slope_transpose(f * t, x, xp),
+    lambda t, _y, f, x, xp, **ends: -_slope_transpose(f * _interp(t, x, xp, **_UNIFORM), x, xp),
+    of_knots=False,
+)
+_slope_transpose = _interpolation(
+    "slope_transpose",
+    _slope_transpose_values,
+    lambda ct, _y, _f, x, xp: _slope(ct, x, xp),
+    lambda t, _y, f, x, xp: None,
+    lambda t, _y, f, x, xp: -_slope_transpose(f * _slope(t, x, xp), x, xp),
+    of_knots=False,
+)
+
+_order = constant(lambda xp: np.argsort(xp), name="interp_order", shape=lambda xp: Spec(xp.shape, np.intp))
+
+
+@implements(np.interp)
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """Piecewise linear interpolation, differentiable in all its arrays; float64 or complex128, as in NumPy."""
+    x, xp, fp = as_array(x), as_array(xp), as_array(fp)
+    if xp.ndim != 1 or fp.ndim != 1 or len(xp) != len(fp) or not len(xp):
+        raise ValueError(f"np.interp: xp and fp must be 1-D and of the same length, not {describe(xp)} and {describe(fp)}.")
+    if any(dtype_of(v).kind == "c" for v in (x, xp)):
+        raise TypeError(f"np.interp: x and xp must be real, not {describe(x)} and {describe(xp)}.")
+    if period is not None:
+        left = right = None
+        x, xp, fp = _periodic(x, xp, fp, period)
+    y = _interp(fp, x, xp, left=left is not None, right=right is not None)
+    if left is not None:
+        y = np.where(x < xp[0], left, y)
+    return y if right is None else np.where(x > xp[-1], right, y)
+
+
+def _periodic(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
+    """One period, its knots in order, and one knot more on each side."""
+    if concrete(period) == 0:
+        raise ValueError("np.interp: period must be a non-zero value.")
+    period = abs(period)
+    x, xp = x % period, xp % period
+    order = _order(xp)
+    if isinstance(order, Tracer):  # only the shape is known, and it does not depend on the order
+        order = np.arange(len(xp))
+    xp, fp = xp[order], fp[order]
+    return x, np.concatenate([xp[-1:] - period, xp, xp[:1] + period]), np.concatenate([fp[-1:], fp, fp[:1]])
+
+
+# -- convolution ---------------------------------------------------------------------------------------------
+# Two operations without conjugation, each the transpose of the other: the full convolution, and the correlation of
+# a long sequence with a short one where they overlap completely.
+
+
+def _valid_values(x: Any, v: Any) -> Any:
+    return np.convolve(x, v[::-1], "valid")
+
+
+_full = multilinear(
+    lambda a, v: np.convolve(a, v, "full"),
+    lambda ct, _y, _a, v: _valid(ct, v),
+    lambda ct, _y, a, _v: _valid(ct, a),
+    name="convolve",
+    samples=lambda rng: [Sample((rng.normal(size=n), rng.normal(size=m))) for n, m in ((4, 2), (2, 3), (1, 1), (3, 3))],
+    shape=lambda a, v: Spec((a.shape[0] + v.shape[0] - 1,), np.result_type(dtype_of(a), dtype_of(v))),
+)
+_valid = multilinear(
+    _valid_values,
+    lambda ct, _y, _x, v: _full(ct, v),
+    lambda ct, _y, x, _v: _valid(x, ct),
+    name="correlate_valid",
+    samples=lambda rng: [Sample((rng.normal(size=n), rng.normal(size=m))) for n, m in ((4, 2), (3, 1), (1, 1), (3, 3))],
+    shape=lambda x, v: Spec((x.shape[0] - v.shape[0] + 1,), np.result_type(dtype_of(x), dtype_of(v))),
+)
+
+
+def _mode(name: str, mode: Any, a: Any, v: Any) -> str:
+    """Check the operands; return the name of the mode."""
+    if mode not in ("full", "same", "valid"):
+        raise ValueError(f"{name}: mode must be 'full', 'same' or 'valid', not {mode!r}.")
+    if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size:
+        raise ValueError(f"{name}: the operands must be one-dimensional and not empty, not {describe(a)} and {describe(v)}.")
+    return str(mode)
+
+
+@implements(np.convolve)
+def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    """Convolution of two sequences."""
+    a, v = (np.reshape(x, (1,)) if x.ndim == 0 else x for x in (as_array(a), as_array(v)))
+    mode = _mode("np.convolve", mode, a, v)
+    if v.size > a.size:
+        a, v = v, a
+    if mode == "valid":
+        return _valid(a, v[::-1])
+    y = _full(a, v)
+    start = (v.size - 1) // 2
+    return y if mode == "full" else y[start : start + a.size]
+
+
+@implements(np.correlate)
+def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    """Correlation of two sequences; the second is conjugated."""
+    a, v = as_array(a), conjugated(as_array(v))
+    mode = _mode("np.correlate", mode, a, v)
+    if mode == "valid":
+        return _valid(a, v) if a.size >= v.size else _valid(v, a)[::-1]
+    y = _full(a, v[::-1])
+    if mode == "full":
+        return y
+    start = (v.size - 1) // 2 if a.size >= v.size else a.size // 2
+    return y[start : start + max(a.size, v.size)]
