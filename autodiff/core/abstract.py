@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autodiff.core.errors import DifferentiationError, ShapeOnlyError, describe, user_line
+from autodiff.core.errors import ShapeOnlyError, describe, leaked_tracer, user_line
 from autodiff.core.level import Level
 from autodiff.core.spec import Spec, spec_of
 from autodiff.core.tracer import Tracer
 
 if TYPE_CHECKING:
+    from autodiff.core.errors import DifferentiationError
     from autodiff.core.operation import Operation
 
 __all__ = ["AbstractLevel", "AbstractTracer"]
 
 
 class AbstractTracer(Tracer):
-    """An array of which only the shape and dtype are known."""
+    """An array of which only the shape and dtype are known.
 
-    __slots__ = ("spec",)
+    `scalar` is the type of a value that is a Python number (``float``, ``int``, ...), else None: such a value
+    does not decide the dtype of a result.
+    """
 
-    def __init__(self, level: Level, spec: Spec) -> None:
+    __slots__ = ("scalar", "spec")
+
+    def __init__(self, level: Level, spec: Spec, scalar: type | None = None) -> None:
         self.level = level
         self.spec = spec
+        self.scalar = scalar
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -36,9 +42,17 @@ class AbstractTracer(Tracer):
 
     def refuse(self, what: str) -> DifferentiationError:
         """Return the error for a conversion: only the shape and dtype are known."""
+        if self.level.closed:
+            return leaked_tracer(what, self.level.transform)
+        fix = "Use np.* functions on it; to build arrays of such values use np.stack or autodiff.numpy.array."
+        if not self.shape and self.dtype.kind in "iub":
+            fix = (
+                "A size, an axis or a count must be known: pass it by keyword, fix it with functools.partial, or close "
+                "over it."
+            )
         return ShapeOnlyError(
             f"{what} of {describe(self)}: the program needs a value, but eval_shape knows shapes and dtypes only"
-            f"{user_line()}. Use np.* functions on it; to build arrays of such values use np.stack or autodiff.numpy.array."
+            f"{user_line()}. {fix}"
         )
 
     def __bool__(self) -> bool:
@@ -46,6 +60,9 @@ class AbstractTracer(Tracer):
             f"bool() of {describe(self)}: the program branches on a value, but eval_shape knows shapes and dtypes "
             f"only{user_line()}. Use np.where, or call eval_shape on each branch."
         )
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
 
 
 class AbstractLevel(Level):
@@ -55,6 +72,32 @@ class AbstractLevel(Level):
 
     def process(self, op: Operation, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Apply the operation's shape rule."""
-        specs = [spec_of(a) if isinstance(a, Tracer) else a for a in args]
-        result = op.shape(*specs, **params)
+        if op.elementwise:
+            known = [_stand_in(a) for a in args]
+            if all(_is_number(a) for a in known):
+                return self._number(op, known, params)
+        else:
+            known = [spec_of(a) if isinstance(a, Tracer) else a for a in args]
+        result = op.shape(*known, **params)
+        if isinstance(result, tuple):
+            return tuple(AbstractTracer(self, y) for y in result)
         return AbstractTracer(self, result)
+
+    def _number(self, op: Operation, args: list[Any], params: dict[str, Any]) -> Any:
+        """Apply an operation to Python numbers: its result may be one too."""
+        result = op.shape(*args, **params)
+        one = op.fn(*(type(a)(1) for a in args), **params)
+        return AbstractTracer(self, result, type(one) if _is_number(one) else None)
+
+
+def _is_number(x: Any) -> bool:
+    return type(x) in (bool, int, float, complex)
+
+
+def _stand_in(x: Any) -> Any:
+    """What a shape rule gets for an argument: a spec, or 1 for a Python number of unknown value."""
+    if not isinstance(x, Tracer):
+        return x
+    if type(x) is AbstractTracer and x.scalar is not None:
+        return x.scalar(1)
+    return spec_of(x)
