@@ -12,8 +12,7 @@ from autodiff import tree
 from autodiff.core.record import Guard, Recorded, RecordLevel, Step
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import Tracer, concrete
-from autodiff.transforms._boundary import finish
-from autodiff.transforms.reverse import check_foreign
+from autodiff.transforms._boundary import check_foreign, finish
 
 if TYPE_CHECKING:
     import os

@@ -7,15 +7,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
-from autodiff.core.errors import DifferentiationError, describe
+from autodiff.core.errors import DifferentiationError, describe, leaked_tracer
 from autodiff.core.reverse import expand
 from autodiff.core.spec import Spec, dtype_of, shape_of
 from autodiff.core.tracer import Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["check_tangents", "finish", "independent", "pick_argnums", "zero_like"]
+    from autodiff.core.level import Level
+
+__all__ = [
+    "check_callable",
+    "check_foreign",
+    "check_tangents",
+    "finish",
+    "flatten",
+    "independent",
+    "pick_argnums",
+    "split_aux",
+    "zero_like",
+]
+
+
+def check_callable(name: str, f: Any) -> None:
+    """Refuse what is not a function."""
+    if not callable(f):
+        raise TypeError(f"{name}: the first argument must be a function, not {type(f).__name__}.")
 
 
 def pick_argnums(name: str, argnums: Any, nargs: int) -> tuple[int, ...]:
@@ -35,12 +53,22 @@ def pick_argnums(name: str, argnums: Any, nargs: int) -> tuple[int, ...]:
     return positions
 
 
+def flatten(name: str, where: str, x: Any) -> tuple[list[Any], tree.Structure]:
+    """Flatten a tree; an error says which transform and which argument or result it was."""
+    try:
+        return tree.flatten(x)
+    except TypeError as error:
+        raise DifferentiationError(f"{name}: {where} is not a tree of arrays: {error}") from None
+
+
 def independent(name: str, leaf: Any, *, direct: bool, where: str) -> Any:
     """Return a leaf as an independent variable, or None if it is to pass through without a derivative.
 
     An integer that is differentiated directly becomes a float; an integer or boolean inside a container is a
     structural zero.
     """
+    if isinstance(leaf, Tracer) and leaf.level.closed:
+        raise leaked_tracer(f"{name}: {where}", leaf.level.transform)
     dtype = dtype_of(leaf)
     if dtype.kind in "fc":
         return leaf
@@ -50,8 +78,33 @@ def independent(name: str, leaf: Any, *, direct: bool, where: str) -> Any:
         return float(leaf) if isinstance(leaf, int) else leaf.astype(np.float64)
     raise DifferentiationError(
         f"{name}: {where} has dtype {dtype}, which has no derivative. Differentiate with respect to real or complex "
-        "arrays; pass the others by position and leave them out of argnums."
+        "arrays (np.stack makes one of a list of numbers), and leave other arguments out of argnums."
     )
+
+
+def split_aux(name: str, out: Any) -> tuple[Any, Any]:
+    """Return the value and the auxiliary value of a function with ``has_aux=True``."""
+    if not (isinstance(out, (tuple, list)) and len(out) == 2):
+        got = f"{len(out)} values" if isinstance(out, (tuple, list)) else type(out).__name__
+        raise TypeError(f"{name}: with has_aux=True the function must return (value, aux), not {got}.")
+    return out[0], out[1]
+
+
+def check_foreign(name: str, v: Any, level: Level) -> Any:
+    """Accept a value that a function returned and that does not carry a derivative of `level`.
+
+    It may belong to an outer transform, but not to one that has ended, nor to an inner one.
+    """
+    if isinstance(v, Tracer):
+        if v.level.closed and v.level is not level:
+            raise leaked_tracer(f"{name}: the function's value {describe(v)}", v.level.transform)
+        if v.level.depth >= level.depth:
+            raise DifferentiationError(
+                f"{name}: the function's value contains {describe(v)} of a {v.level.transform} that is not outside this "
+                "one: a traced value was stored where the engine cannot see it, such as an object array. Build arrays "
+                "of traced values with np.stack or autodiff.numpy.array."
+            )
+    return v
 
 
 def zero_like(leaf: Any) -> Any:
@@ -71,9 +124,12 @@ def finish(x: Any) -> Any:
 
 
 def check_tangents(
-    name: str, what: str, given: Any, structure: Any, likes: Sequence[Any], *, of: str, weak: bool = False
+    name: str, what: str, given: Any, structure: tree.Structure, likes: Sequence[Any], *, of: str, of_path: str = ""
 ) -> list[Any]:
-    """Flatten a tree of tangents or cotangents after comparing it with the primal values `likes`.
+    """Flatten a tree of tangents or cotangents after comparing it with the values `likes`.
+
+    `what` and `of` are what the user calls the two trees, such as ``tangents[0]`` and ``primals[0]``. Dicts
+    match by key. The entry is None for a value without derivative, such as an integer.
 
     Raises
     ------
@@ -82,35 +138,49 @@ def check_tangents(
     ValueError
         If the shapes differ.
     """
-    flat, given_structure = tree.flatten(given)
-    if given_structure != structure:
+    try:
+        flat = [given] if structure is tree.LEAF and type(given) is np.ndarray else tree.flatten_like(structure, given)
+    except (TypeError, ValueError):
         raise TypeError(
-            f"{name}: the {what} tree {given_structure} does not match the tree of {of} {structure}; give one {what} "
-            f"of the same shape and dtype for each array of {of}."
-        )
-    return [_check_tangent(name, what, t, like, of, i) for i, (t, like) in enumerate(zip(flat, likes, strict=True))]
+            f"{name}: the tree of {what} is {_shown(given)}, but that of {of} is {structure}; give one array of the same "
+            f"shape and dtype for each array in {of}."
+        ) from None
+    paths: Callable[[int], str] = lambda i: structure.paths()[i]  # noqa: E731 - for messages alone
+    return [
+        _check_tangent(name, t, like, lambda i=i: (what + paths(i), of + paths(i)))
+        for i, (t, like) in enumerate(zip(flat, likes, strict=True))
+    ]
 
 
-def _check_tangent(name: str, what: str, t: Any, like: Any, of: str, i: int) -> Any:
+def _shown(given: Any) -> str:
+    try:
+        return repr(tree.structure(given))
+    except TypeError:
+        return f"no tree but a {type(given).__name__}"
+
+
+def _check_tangent(name: str, t: Any, like: Any, names: Callable[[], tuple[str, str]]) -> Any:
     want = Spec(shape_of(like), dtype_of(like))
     if want.dtype.kind not in "fc":
         return None
-    if shape_of(t) != want.shape:
-        raise ValueError(
-            f"{name}: {what} {i} has shape {shape_of(t)}, but {of} {i} is {want.dtype}{list(want.shape)}; "
-            f"the shapes must be equal (np.broadcast_to makes them so)."
-        )
     dtype = dtype_of(t)
-    weak = isinstance(t, (int, float, complex)) and not isinstance(t, np.generic)
-    if dtype.kind in "iub" and isinstance(like, (float, np.float64)):
-        weak = True  # integers were promoted on the primal side as well
+    if shape_of(t) != want.shape:
+        what, of = names()
+        raise ValueError(
+            f"{name}: {what} is {describe(t)}, but {of} is {describe(want)}; the shapes must be equal "
+            f"(np.broadcast_to(..., {want.shape}) expands a smaller one)."
+        )
     if dtype == want.dtype:
-        return t if isinstance(t, (np.ndarray, np.generic, Tracer)) or not weak else want.dtype.type(t)
+        return t if isinstance(t, (np.ndarray, np.generic, Tracer)) else want.dtype.type(t)
+    weak = isinstance(t, (int, float, complex)) and not isinstance(t, np.generic)
     if weak and not (dtype.kind == "c" and want.dtype.kind == "f"):
         return want.dtype.type(t)
+    if dtype.kind in "iub" and isinstance(like, (float, np.float64)) and not isinstance(t, Tracer):
+        return want.dtype.type(t)  # an integer where the primal may have been one as well
     if dtype.kind == "f" and want.dtype.kind == "c" and dtype.itemsize * 2 == want.dtype.itemsize:
         return expand(t, want)
+    what, of = names()
     raise TypeError(
-        f"{name}: {what} {i} is {describe(t)}, but {of} {i} is {want.dtype}{list(want.shape)}; the dtypes must be equal "
+        f"{name}: {what} is {describe(t)}, but {of} is {describe(want)}; the dtypes must be equal "
         f"(convert with .astype({str(want.dtype)!r}))."
     )

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from autodiff import tree
 from autodiff.core.forward import Dual, ForwardLevel
-from autodiff.core.reverse import Variable
+from autodiff.core.operation import constant
 from autodiff.core.spec import dtype_of
-from autodiff.transforms._boundary import check_tangents, finish, independent, zero_like
-from autodiff.transforms.reverse import check_foreign
+from autodiff.transforms._boundary import (
+    check_callable,
+    check_foreign,
+    check_tangents,
+    finish,
+    flatten,
+    independent,
+    split_aux,
+    zero_like,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,6 +62,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     >>> print(f"{y:.12f} {dy}")
     11.652071455223 5.5
     """
+    check_callable("jvp", f)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise TypeError(
             "jvp: primals and tangents must be tuples with one entry for each argument of f, not "
@@ -62,23 +73,24 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     level = ForwardLevel("jvp")
     call = []
     for i, (x, t) in enumerate(zip(primals, tangents, strict=True)):
-        leaves, structure = tree.flatten(x)
+        leaves, structure = flatten("jvp", f"primals[{i}]", x)
         direct = structure is tree.LEAF
-        xs = [independent("jvp", leaf, direct=direct, where=f"primal {i}") for leaf in leaves]
-        ts = check_tangents(
-            "jvp", "tangent", t, structure, [x if v is None else v for x, v in zip(leaves, xs, strict=True)], of="primal"
-        )
+        xs = [independent("jvp", leaf, direct=direct, where=f"primals[{i}]") for leaf in leaves]
+        if direct and dtype_of(x).kind in "iu" and isinstance(t, np.ndarray) and t.dtype.kind in "iu":
+            t = t.astype(np.float64)  # noqa: PLW2901 - promoted with its primal
+        likes = [x if v is None else v for x, v in zip(leaves, xs, strict=True)]
+        ts = check_tangents("jvp", f"tangents[{i}]", t, structure, likes, of=f"primals[{i}]")
         duals = [x if v is None else Dual(level, v, d) for x, v, d in zip(leaves, xs, ts, strict=True)]
         call.append(tree.unflatten(structure, duals))
     with level.running():
         out = f(*call)
     aux = None
     if has_aux:
-        out, aux = out
+        out, aux = split_aux("jvp", out)
         aux = tree.map(lambda v: finish(v.primal) if _mine(v, level) else v, aux, strict=False)
-    outs, structure = tree.flatten(out)
-    value = [finish(v.primal) if _mine(v, level) else finish(check_foreign("jvp", v, level)) for v in outs]
-    tangent = [finish(v.tangent) if _mine(v, level) else zero_like(v) for v in outs]
+    outs, structure = flatten("jvp", "the function's value", out)
+    value = [finish(check_foreign("jvp", v.primal if _mine(v, level) else v, level)) for v in outs]
+    tangent = [finish(check_foreign("jvp", v.tangent, level)) if _mine(v, level) else zero_like(v) for v in outs]
     result = tree.unflatten(structure, value), tree.unflatten(structure, tangent)
     return (*result, aux) if has_aux else result
 
@@ -88,7 +100,7 @@ def _mine(v: Any, level: ForwardLevel) -> bool:
 
 
 def stop_gradient(x: Any) -> Any:
-    """Return a tree with the same values, constant to every derivative in both modes.
+    """Return a tree with the same values, constant to every derivative in every mode and at every level.
 
     Parameters
     ----------
@@ -109,7 +121,5 @@ def stop_gradient(x: Any) -> Any:
     return tree.map(_stop, x)
 
 
-def _stop(v: Any) -> Any:
-    while isinstance(v, (Dual, Variable)):
-        v = v.primal
-    return v
+# An operation without derivative: each level takes its tracing off, and `trace` and `eval_shape` see it as a step.
+_stop = constant(lambda x: x, name="stop_gradient")

@@ -11,9 +11,18 @@ from autodiff import tree
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe
 from autodiff.core.linear import LinearLevel, LinearTracer
 from autodiff.core.reverse import Node, ReverseLevel, Variable, pull_back, push_forward
-from autodiff.core.spec import dtype_of, shape_of
-from autodiff.core.tracer import Tracer
-from autodiff.transforms._boundary import check_tangents, finish, independent, pick_argnums, zero_like
+from autodiff.core.spec import Spec, dtype_of, shape_of
+from autodiff.transforms._boundary import (
+    check_callable,
+    check_foreign,
+    check_tangents,
+    finish,
+    flatten,
+    independent,
+    pick_argnums,
+    split_aux,
+    zero_like,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,11 +33,19 @@ __all__ = ["grad", "linear_transpose", "linearize", "value_and_grad", "vjp"]
 class Linearised:
     """A program run once, its trace recorded: what `vjp`, `grad` and `linearize` start from."""
 
-    def __init__(self, name: str, f: Callable[..., Any], args: Sequence[Any], positions: Sequence[int], has_aux: bool,
-                 kwargs: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        args: Sequence[Any],
+        positions: Sequence[int],
+        has_aux: bool,
+        kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        check_callable(name, f)
         self.name = name
         level = ReverseLevel(name)
-        flats = [tree.flatten(args[i]) for i in positions]
+        flats = [flatten(name, f"argument {i}", args[i]) for i in positions]
         self.structures = [structure for _, structure in flats]
         self.leaves: list[list[Any]] = []
         self.nodes: list[list[Node | None]] = []
@@ -44,17 +61,15 @@ class Linearised:
             out = f(*call, **(kwargs or {}))
         self.aux = None
         if has_aux:
-            if not (isinstance(out, tuple) and len(out) == 2):
-                raise TypeError(f"{name}: with has_aux=True the function must return (value, aux), not {type(out).__name__}.")
-            out, aux = out
+            out, aux = split_aux(name, out)
             self.aux = tree.map(lambda v: lower(v, level), aux, strict=False)
-        outs, self.out_structure = tree.flatten(out)
+        outs, self.out_structure = flatten(name, "the function's value", out)
         self.values: list[Any] = []
         self.out_nodes: list[Node | None] = []
         for v in outs:
             mine = type(v) is Variable and v.level is level
             self.out_nodes.append(v.node if mine else None)
-            self.values.append(v.primal if mine else check_foreign(name, v, level))
+            self.values.append(check_foreign(name, v.primal if mine else v, level))
 
     @property
     def value(self) -> Any:
@@ -79,16 +94,6 @@ class Linearised:
 def lower(v: Any, level: Any) -> Any:
     """Return a value without the tracing of `level`."""
     return finish(v.primal) if type(v) is Variable and v.level is level else v
-
-
-def check_foreign(name: str, v: Any, level: Any) -> Any:
-    """Accept a result that does not depend on this transform's inputs; refuse one of an unfinished inner one."""
-    if isinstance(v, Tracer) and v.level.depth > level.depth:
-        raise DifferentiationError(
-            f"{name}: the function returned {describe(v)}, which belongs to a {v.level.transform} that started later and "
-            "has not ended, or that leaked it; transforms must end in the order in which they are nested."
-        )
-    return v
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -191,8 +196,7 @@ def grad(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Call
 def _gradient(
     name: str, f: Callable[..., Any], argnums: Any, has_aux: bool, arrange: Callable[[Any, Any], Any]
 ) -> Callable[..., Any]:
-    if not callable(f):
-        raise TypeError(f"{name}: the first argument must be a function, not {type(f).__name__}.")
+    check_callable(name, f)
 
     @functools.wraps(f, updated=())
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -211,8 +215,9 @@ def _scalar_seed(name: str, run: Linearised) -> Any:
     """Check that the value is a real scalar, and return the adjoint 1 for it."""
     if run.out_structure != tree.LEAF:
         raise TypeError(
-            f"{name}: the function must return one real scalar, not the tree {run.out_structure}; use has_aux=True to "
-            "return further values, or vjp or jacrev for several outputs."
+            f"{name}: the function must return one real scalar, not the tree {run.out_structure}"
+            f"{' (is a return missing?)' if not run.values else ''}; use has_aux=True to return further values, or vjp or "
+            "jacrev for several outputs."
         )
     (v,) = run.values
     shape, dtype = shape_of(v), dtype_of(v)
@@ -228,7 +233,8 @@ def _scalar_seed(name: str, run: Linearised) -> Any:
         )
     if dtype.kind != "f":
         raise TypeError(
-            f"{name}: the function must return a floating-point scalar, but its value is {dtype}, which has no derivative."
+            f"{name}: the function must return a floating-point scalar, but its value is {dtype}, which has no derivative; "
+            "compute it from floating-point values, without comparisons or casts to integers."
         )
     return np.ones((), dtype)[()]
 
@@ -270,8 +276,8 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
         if len(tangents) != len(primals):
             raise TypeError(f"linearize: {len(tangents)} tangent(s) given for {len(primals)} primal(s).")
         seeds: dict[Node, Any] = {}
-        for t, s, xs, ns in zip(tangents, run.structures, run.leaves, run.nodes, strict=True):
-            flat = check_tangents("linearize", "tangent", t, s, xs, of="primal")
+        for i, (t, s, xs, ns) in enumerate(zip(tangents, run.structures, run.leaves, run.nodes, strict=True)):
+            flat = check_tangents("linearize", f"tangents[{i}]", t, s, xs, of=f"primals[{i}]")
             seeds.update((n, v) for n, v in zip(ns, flat, strict=True) if n is not None and v is not None)
         found = push_forward([n for n in run.out_nodes if n is not None], seeds)
         ts = [found[n] if n in found else None for n in run.out_nodes]
@@ -307,12 +313,16 @@ def linear_transpose(f: Callable[..., Any], *likes: Any) -> Callable[[Any], tupl
     >>> linear_transpose(lambda x: 3.0 * x[1:], np.zeros(3))(np.ones(2))
     (array([0., 3., 3.]),)
     """
+    check_callable("linear_transpose", f)
     level = LinearLevel("linear_transpose")
-    flats = [tree.flatten(x) for x in likes]
-    unknowns = [[level.argument(x) for x in leaves] for leaves, _ in flats]
+    flats = [flatten("linear_transpose", f"argument {i}", x) for i, x in enumerate(likes)]
+    unknowns = [
+        [_unknown(level, x, direct=s is tree.LEAF, where=f"argument {i}") for x in leaves]
+        for i, (leaves, s) in enumerate(flats)
+    ]
     with level.running():
         out = f(*[tree.unflatten(s, u) for u, (_, s) in zip(unknowns, flats, strict=True)])
-    outs, structure = tree.flatten(out)
+    outs, structure = flatten("linear_transpose", "the function's value", out)
     for v in outs:
         if not (type(v) is LinearTracer and v.level is level) and np.any(v != 0):
             raise NonlinearError("linear_transpose: a result does not depend on the arguments, so f is not linear.")
@@ -327,3 +337,15 @@ def linear_transpose(f: Callable[..., Any], *likes: Any) -> Callable[[Any], tupl
         )
 
     return transpose
+
+
+def _unknown(level: LinearLevel, like: Any, *, direct: bool, where: str) -> LinearTracer:
+    """Make the tracer of one argument: integers count as floats, as in `grad`."""
+    dtype = dtype_of(like)
+    if dtype.kind in "fc":
+        return level.argument(like)
+    if direct and dtype.kind in "iu":
+        return level.argument(Spec(shape_of(like), np.float64))
+    raise DifferentiationError(
+        f"linear_transpose: {where} is {describe(like)}; give the shapes of real or complex arrays, and close over others."
+    )
