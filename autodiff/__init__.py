@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from autodiff import ops, tree
 from autodiff.core.allocator import keep_freed_memory
+from autodiff.core.spec import Spec
+from autodiff.inspect import EvaluationTrace, trace
 from autodiff.transforms.checkpoint import checkpoint
 from autodiff.transforms.custom import custom_jvp, custom_vjp
 from autodiff.transforms.forward import jvp, stop_gradient
 from autodiff.transforms.jacobian import hessian, hvp, jacfwd, jacrev
 from autodiff.transforms.reverse import grad, linear_transpose, linearize, value_and_grad, vjp
+from autodiff.transforms.shapes import eval_shape
 
 __all__ = [
+    "EvaluationTrace",
+    "Spec",
     "checkpoint",
     "custom_jvp",
     "custom_vjp",
+    "eval_shape",
     "grad",
     "hessian",
     "hvp",
@@ -24,6 +30,7 @@ __all__ = [
     "linearize",
     "ops",
     "stop_gradient",
+    "trace",
     "tree",
     "value_and_grad",
     "vjp",

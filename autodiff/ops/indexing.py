@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, Tracer, concrete, install_method, linear
+from autodiff.core import Sample, Spec, Tracer, install_method, linear
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.gather import gathered, position
 
 __all__ = ["getitem", "scatter_add"]
 
@@ -74,13 +75,16 @@ def _static(index: Any) -> Any:
     if type(index) is tuple:
         return tuple(_static(i) for i in index)
     if isinstance(index, Tracer):
-        return concrete(index)
+        return position(index)
     return np.asarray(index, dtype=None if index else np.intp) if type(index) is list else index
 
 
 def getitem(x: Any, index: Any) -> Any:
     """``x[index]`` for any kind of NumPy index."""
-    return _getitem(x, index=_static(index))
+    index = _static(index)
+    if isinstance(index, Tracer) or (type(index) is tuple and any(isinstance(i, Tracer) for i in index)):
+        return gathered(x, index)
+    return _getitem(x, index=index)
 
 
 install_method("__getitem__", getitem)
