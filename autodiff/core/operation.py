@@ -449,7 +449,7 @@ def _substitute_variadic(op: Operation) -> Rule:
 class Unary(Operation):
     """An elementwise operation of one argument: on a `Variable` it records without the general machinery."""
 
-    __slots__ = ("_keep_args", "_keep_y")
+    __slots__ = ("_keep",)
 
     def __call__(self, x: Any) -> Any:  # type: ignore[override]
         if type(x) is not Variable or x.level.closed:
@@ -457,16 +457,20 @@ class Unary(Operation):
         primal = x.primal
         y = self.call(primal)
         try:
-            keep_y, keep = self._keep_y, self._keep_args
+            keep_y, keep = self._keep
         except AttributeError:
-            self._keep_y, (self._keep_args,) = keep_y, (keep,) = self.keeps(1, 1)
-        return Variable(
-            x.level, y, Node(self, (x.node,), (primal if keep else None,), y if keep_y else None, *_shape_dtype(y))
-        )
+            keep_y, (keep,) = self.keeps(1, 1)
+            self._keep = keep_y, keep
+        try:
+            shape, dtype = y.shape, y.dtype
+        except AttributeError:  # a Python scalar
+            shape, dtype = (), dtype_of(y)
+        node = Node(self, (x.node,), (primal if keep else None,), y if keep_y else None, shape, dtype)
+        return Variable(x.level, y, node)
 
 
 class Binary(Operation):
-    """An elementwise operation of two arguments: the same, when all tracers are of one level."""
+    """An operation of two arguments without parameters: the same, when all tracers are of one level."""
 
     __slots__ = ("_keep",)
 
@@ -495,38 +499,33 @@ class Binary(Operation):
         except AttributeError:
             self._keep = [(y, *args) for y, args in (self.keeps(bits, 2) for bits in range(4))]
             keep_y, keep_x, keep_z = self._keep[active]
-        node = Node(
-            self, (left, right), (x if keep_x else None, z if keep_z else None), y if keep_y else None, *_shape_dtype(y)
-        )
-        return Variable(level, y, node)
+        try:
+            shape, dtype = y.shape, y.dtype
+        except AttributeError:  # a Python scalar
+            shape, dtype = (), dtype_of(y)
+        kept = (x if keep_x else None, z if keep_z else None)
+        return Variable(level, y, Node(self, (left, right), kept, y if keep_y else None, shape, dtype))
 
 
 class Single(Operation):
     """A linear operation of one argument: the same."""
 
-    __slots__ = ("_keep_arg",)
+    __slots__ = ("_keep",)
 
     def __call__(self, x: Any, **params: Any) -> Any:  # type: ignore[override]
         if type(x) is not Variable or x.level.closed:
             return bind(self, (x,), params)
         primal = x.primal
         y = self(primal, **params) if isinstance(primal, Traced) else self.fn(primal, **params)
-        shape, dtype = _shape_dtype(y)
+        shape, dtype = shape_of(y), dtype_of(y)
         if dtype.kind not in "fc":
             return y
         try:
-            keep = self._keep_arg
+            keep = self._keep
         except AttributeError:
             _, (keep,) = self.keeps(1, 1)
-            self._keep_arg = keep
+            self._keep = keep
         return Variable(x.level, y, Node(self, (x.node,), (primal if keep else None,), None, shape, dtype, params))
-
-
-def _shape_dtype(y: Any) -> tuple[tuple[int, ...], Any]:
-    try:
-        return y.shape, y.dtype
-    except AttributeError:  # a Python scalar
-        return (), dtype_of(y)
 
 
 # -- shapes and samples of elementwise operations ------------------------------------------------------------
