@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from autodiff.core.errors import ShapeOnlyError, describe, leaked_tracer, user_line
+from autodiff.core.forward import Dual
 from autodiff.core.level import Level
 from autodiff.core.spec import Spec, spec_of
 from autodiff.core.tracer import Tracer
+from autodiff.core.variable import Variable
 
 if TYPE_CHECKING:
     from autodiff.core.errors import DifferentiationError
     from autodiff.core.operation import Operation
 
-__all__ = ["AbstractLevel", "AbstractTracer"]
+__all__ = ["AbstractLevel", "AbstractTracer", "constant_like"]
 
 
 class AbstractTracer(Tracer):
@@ -101,3 +105,12 @@ def _stand_in(x: Any) -> Any:
     if type(x) is AbstractTracer and x.scalar is not None:
         return x.scalar(1)
     return spec_of(x)
+
+
+def constant_like(like: Any, shape: tuple[int, ...], dtype: Any, value: int) -> Any:
+    """An array of zeros or ones; known by shape alone, and so without memory, if `like` is."""
+    while isinstance(like, (Dual, Variable)):
+        like = like.primal
+    if type(like) is AbstractTracer and not like.level.closed:
+        return AbstractTracer(like.level, Spec(shape, dtype))
+    return (np.ones if value else np.zeros)(shape, dtype)[()]

@@ -103,7 +103,7 @@ def _seq(node: Node) -> int:
     return node.seq
 
 
-def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, Any]:
+def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, Any]:  # noqa: C901 - the hot loop
     """Transpose a recorded trace: adjoints of the inputs from adjoints of the results.
 
     Residuals are released as the sweep passes them, if nobody else holds the trace. Nodes recorded before
@@ -215,7 +215,7 @@ def pull_structure(node: Node, ct: Any, sums: Adjoints) -> None:
             continue
         c = conform(c, parent)
         if parent.op is not None and op.structural and (mask is not None or op.scatter is not None):
-            unmarked = np.logical_not(mask).astype(node.dtype) if mask is not None else np.ones(node.shape, node.dtype)
+            unmarked = np.logical_not(mask).astype(node.dtype) if mask is not None else np.ones_like(ct, dtype=node.dtype)
             reached = conform(op.vjp_of(i, unmarked, y, args, params), parent) != 0
             c = Marked(full(c, parent), np.logical_not(full(reached, parent)))
         sums.add(parent, c)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Sample, Spec, implements, install_method, linear
+from autodiff.core.abstract import constant_like
 from autodiff.core.spec import dtype_of, shape_of
 
 __all__ = ["broadcast_to", "reshape", "transpose"]
@@ -114,10 +115,10 @@ def size(a: Any, axis: Any = None) -> int:
 @implements(np.zeros_like)
 def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
     """Zeros: a constant."""
-    return np.zeros(shape_of(a) if shape is None else shape, dtype or dtype_of(a))[()]
+    return constant_like(a, shape_of(a) if shape is None else shape, dtype or dtype_of(a), 0)
 
 
 @implements(np.ones_like)
 def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
     """Ones: a constant."""
-    return np.ones(shape_of(a) if shape is None else shape, dtype or dtype_of(a))[()]
+    return constant_like(a, shape_of(a) if shape is None else shape, dtype or dtype_of(a), 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.abstract import constant_like
 from autodiff.core.errors import DifferentiationError, describe, leaked_tracer
 from autodiff.core.reverse import expand
 from autodiff.core.spec import Spec, dtype_of, shape_of
@@ -109,7 +110,7 @@ def check_foreign(name: str, v: Any, level: Level) -> Any:
 
 def zero_like(leaf: Any) -> Any:
     """Return the gradient of a leaf on which the result does not depend."""
-    return np.zeros(shape_of(leaf), dtype_of(leaf))[()]
+    return constant_like(leaf, shape_of(leaf), dtype_of(leaf), 0)
 
 
 def finish(x: Any) -> Any:

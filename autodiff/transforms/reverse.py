@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.abstract import constant_like
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe
 from autodiff.core.linear import LinearLevel, LinearTracer
 from autodiff.core.reverse import Node, ReverseLevel, Variable, pull_back, push_forward
@@ -236,7 +237,7 @@ def _scalar_seed(name: str, run: Linearised) -> Any:
             f"{name}: the function must return a floating-point scalar, but its value is {dtype}, which has no derivative; "
             "compute it from floating-point values, without comparisons or casts to integers."
         )
-    return np.ones((), dtype)[()]
+    return constant_like(v, (), dtype, 1)
 
 
 def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
