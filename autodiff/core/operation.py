@@ -23,12 +23,13 @@ gradient.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autodiff.core.level import Traced, bind
 from autodiff.core.linear import transposed_rule
+from autodiff.core.samples import Boundary, Sample, draw_elementwise
 from autodiff.core.spec import Spec, dtype_of, shape_of
 from autodiff.core.tables import FUNCTIONS, REGISTRY, UFUNCS
 from autodiff.core.variable import Node, Variable
@@ -52,20 +53,6 @@ __all__ = [
     "linear",
     "multilinear",
 ]
-
-
-class Sample(NamedTuple):
-    """Arguments at which the generic tests check an operation, away from its kinks."""
-
-    args: tuple[Any, ...]
-    params: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple default, never mutated
-
-
-class Boundary(NamedTuple):
-    """A point where the derivative is a convention or a limit: scalar arguments, and dy/dx for each of them."""
-
-    args: tuple[Any, ...]
-    derivatives: tuple[Any, ...]
 
 
 class Operation:
@@ -200,18 +187,16 @@ class Operation:
         return found
 
     def _find_keeps(self, active: int, nargs: int) -> tuple[bool, tuple[bool, ...]]:
-        y, args = False, [False] * nargs
+        reads = [False] * (nargs + 1)  # the result, then the arguments
         for i in range(nargs):
             if not active >> i & 1 or not self.differentiable(i):
                 continue
             at = 0 if self.variadic else i
-            for rule in (self.jvps[at], self.vjps[at], self.marks and self.marks[at]):
-                if rule is not None and rule is not False:
-                    names = _names(rule, skip=(2 if self.variadic else 1) - (rule in (self.marks or ())))
-                    rule_y, rule_args = _reads(names, nargs, getattr(rule, "skips", None) == "own" and i)
-                    y = y or rule_y
-                    args = [a or b for a, b in zip(args, rule_args, strict=True)]
-        return y, tuple(args)
+            found = [_reads(rule, 2 if self.variadic else 1, nargs, i) for rule in (self.jvps[at], self.vjps[at]) if rule]
+            mark = self.marks[at] if self.marks else None
+            found += [_reads(mark, 0, nargs, i)] if mark else []
+            reads = [any(flags) for flags in zip(reads, *found, strict=True)]
+        return reads[0], tuple(reads[1:])
 
     def shape(self, *args: Any, **params: Any) -> Any:
         """Shape and dtype of the result (a `Spec`) for arguments that are specs, arrays or scalars."""
@@ -222,26 +207,20 @@ class Operation:
         raise NotImplementedError(f"operation {self.name!r} has no shape rule")
 
 
-def _names(rule: Rule, skip: int) -> list[inspect.Parameter]:
-    """Parameters of a rule after the tangent (or adjoint): the result, then the arguments."""
+def _reads(rule: Rule, skip: int, nargs: int, own: int) -> list[bool]:
+    """Which of (result, arguments) a rule reads, by the names of its parameters after the first `skip`."""
     positional = (
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         inspect.Parameter.VAR_POSITIONAL,
     )
-    return [p for p in inspect.signature(rule).parameters.values() if p.kind in positional][skip:]
-
-
-def _reads(names: list[inspect.Parameter], nargs: int, own: int | bool) -> tuple[bool, list[bool]]:
-    """Which of (result, arguments) a rule with these parameter names reads."""
     flags: list[bool] = []
-    for p in names:
-        read = not p.name.startswith("_")
-        flags += [read] * (nargs + 1 - len(flags) if p.kind is p.VAR_POSITIONAL else 1)
+    for p in [p for p in inspect.signature(rule).parameters.values() if p.kind in positional][skip:]:
+        flags += [not p.name.startswith("_")] * (nargs + 1 - len(flags) if p.kind is p.VAR_POSITIONAL else 1)
     flags = (flags + [False] * (nargs + 1))[: nargs + 1]
-    if own is not False:  # a rule derived from linearity reads neither the result nor its own argument
+    if getattr(rule, "skips", None) == "own":  # a rule derived from linearity reads neither the result nor its own
         flags[0] = flags[1 + own] = False
-    return flags[0], flags[1:]
+    return flags
 
 
 # -- the forms -----------------------------------------------------------------------------------------------
@@ -428,7 +407,7 @@ def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., 
 def _substitute(op: Operation, i: int) -> Rule:
     """Forward rule of an operation that is linear in argument `i`: itself, with the tangent put in."""
 
-    def rule(t: Any, y: Any, *args: Any, **params: Any) -> Any:
+    def rule(t: Any, _y: Any, *args: Any, **params: Any) -> Any:
         return op.call(*args[:i], t, *args[i + 1 :], **params)
 
     rule.skips = "own"  # type: ignore[attr-defined]
@@ -436,7 +415,7 @@ def _substitute(op: Operation, i: int) -> Rule:
 
 
 def _substitute_variadic(op: Operation) -> Rule:
-    def rule(i: int, t: Any, y: Any, *args: Any, **params: Any) -> Any:
+    def rule(i: int, t: Any, _y: Any, *args: Any, **params: Any) -> Any:
         return op.call(*args[:i], t, *args[i + 1 :], **params)
 
     rule.skips = "own"  # type: ignore[attr-defined]
@@ -450,8 +429,9 @@ class Unary(Operation):
     """An elementwise operation of one argument: on a `Variable` it records without the general machinery."""
 
     __slots__ = ("_keep",)
+    _keep: tuple[bool, bool]
 
-    def __call__(self, x: Any) -> Any:  # type: ignore[override]
+    def __call__(self, x: Any) -> Any:
         if type(x) is not Variable or x.level.closed:
             return bind(self, (x,), {})
         primal = x.primal
@@ -473,8 +453,9 @@ class Binary(Operation):
     """An operation of two arguments without parameters: the same, when all tracers are of one level."""
 
     __slots__ = ("_keep",)
+    _keep: list[tuple[bool, bool, bool]]
 
-    def __call__(self, a: Any, b: Any) -> Any:  # type: ignore[override]
+    def __call__(self, a: Any, b: Any) -> Any:
         if type(a) is Variable:
             level = a.level
             x, left = a.primal, a.node
@@ -497,7 +478,7 @@ class Binary(Operation):
         try:
             keep_y, keep_x, keep_z = self._keep[active]
         except AttributeError:
-            self._keep = [(y, *args) for y, args in (self.keeps(bits, 2) for bits in range(4))]
+            self._keep = [(y, *args) for y, args in (self.keeps(bits, 2) for bits in range(4))]  # type: ignore[misc]
             keep_y, keep_x, keep_z = self._keep[active]
         try:
             shape, dtype = y.shape, y.dtype
@@ -511,8 +492,9 @@ class Single(Operation):
     """A linear operation of one argument: the same."""
 
     __slots__ = ("_keep",)
+    _keep: bool
 
-    def __call__(self, x: Any, **params: Any) -> Any:  # type: ignore[override]
+    def __call__(self, x: Any, **params: Any) -> Any:
         if type(x) is not Variable or x.level.closed:
             return bind(self, (x,), params)
         primal = x.primal
@@ -528,28 +510,9 @@ class Single(Operation):
         return Variable(x.level, y, Node(self, (x.node,), (primal if keep else None,), None, shape, dtype, params))
 
 
-# -- shapes and samples of elementwise operations ------------------------------------------------------------
-
-
 def elementwise_shape(fn: Callable[..., Any], *args: Any, **params: Any) -> Spec:
     """Broadcast shape, and the dtype that `fn` gives for one element of each argument."""
     shape = np.broadcast_shapes(*(shape_of(a) for a in args))
     with np.errstate(all="ignore"):
         one = fn(*(a if isinstance(a, (bool, int, float, complex)) else np.ones((), dtype_of(a)) for a in args), **params)
     return Spec(shape, dtype_of(one))
-
-
-def draw_elementwise(
-    rng: np.random.Generator, domain: Sequence[tuple[float, float]] | tuple[float, float], nargs: int
-) -> list[Sample]:
-    """Samples on a domain: equal shapes, every kind of broadcasting, 0-d and empty."""
-    pairs = [domain] * nargs if isinstance(domain[0], (int, float)) else list(domain)
-    shapes: list[tuple[tuple[int, ...], ...]] = [((3, 4),) * nargs, ((),) * nargs, ((0,),) * nargs]
-    if nargs == 2:
-        shapes += [((3, 1), (4,)), ((), (2, 3)), ((2, 1, 3), (1, 2, 1))]
-    if nargs == 3:
-        shapes += [((3, 1), (4,), ()), ((), (2, 1), (1, 3))]
-    return [
-        Sample(tuple(rng.uniform(low, high, s) for (low, high), s in zip(pairs, shape, strict=True)))  # type: ignore[misc]
-        for shape in shapes
-    ]

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.core.variable import Call, Node, Project, ReverseLevel, Variable, call_nodes, input_node, next_seq, record_call
+from autodiff.core.variable import (
+    Call,
+    Node,
+    Project,
+    ReverseLevel,
+    Variable,
+    call_nodes,
+    input_node,
+    next_seq,
+    record_call,
+)
 from autodiff.core.zeros import Marked, add_adjoints, drop_marks
 
 if TYPE_CHECKING:
@@ -103,7 +113,7 @@ def _seq(node: Node) -> int:
     return node.seq
 
 
-def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, Any]:  # noqa: C901 - the hot loop
+def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, Any]:  # noqa: C901, PLR0912 - the hot loop
     """Transpose a recorded trace: adjoints of the inputs from adjoints of the results.
 
     Residuals are released as the sweep passes them, if nobody else holds the trace. Nodes recorded before
@@ -141,6 +151,7 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
                             of[parent] = c
             elif op.single and type(ct) is not Marked:
                 parent = node.parents[0]
+                assert parent is not None
                 x = node.args[0]
                 if ct.shape != node.shape:
                     ct = full(ct, node)
@@ -364,7 +375,7 @@ def push_forward(roots: Iterable[Node], seeds: dict[Node, Any], stop: int = -1) 
             if isinstance(node.op, Call):
                 t = node.op.push(own)
             elif isinstance(node.op, Project):
-                t = own[0][node.op.index]
+                t = ts[node.parents[0]][node.op.index]  # type: ignore[index]
             else:
                 t = tangent(node.op, own, node.result(), node.operands(), node.params, node)
             if t is not None:
