@@ -76,6 +76,8 @@ def _release(level: Level) -> None:
 @contextlib.contextmanager
 def reopened(levels: tuple[Level, ...]) -> Iterator[None]:
     """Let closed levels record again while `checkpoint` runs its function a second time."""
+    before = _active.get()
+    _active.set(levels)
     with _lock:
         for level in levels:
             level.users += 1
@@ -85,6 +87,7 @@ def reopened(levels: tuple[Level, ...]) -> Iterator[None]:
     finally:
         for level in levels:
             _release(level)
+        _active.set(before)
 
 
 class Traced:

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe, user_line
 from autodiff.core.level import Level
 from autodiff.core.reverse import Node, input_node, pull_back
 from autodiff.core.spec import Spec
-from autodiff.core.tracer import Tracer
+from autodiff.core.tracer import Tracer, concrete
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autodiff.core.operation import Operation
 
-__all__ = ["LinearLevel", "LinearTracer", "transposed_rule"]
+__all__ = ["LinearLevel", "LinearTracer", "is_zero", "transposed_rule"]
 
 
 class LinearTracer(Tracer):
@@ -72,15 +74,28 @@ class LinearLevel(Level):
         parents = tuple([a.node if type(a) is LinearTracer and a.level is self else None for a in args])
         active = [i for i, p in enumerate(parents) if p is not None]
         if not op.linear_args.issuperset(active) or (len(active) > 1 and not op.jointly):
-            raise NonlinearError(
-                f"{op.name}({', '.join(describe(a) for a in args)}): not linear in the argument that is being "
-                f"transposed{user_line()}. A tangent rule must be linear in its tangents and the backward function of a "
-                "custom_vjp linear in its cotangent; otherwise give the function its rule with custom_jvp."
-            )
+            raise self._nonlinear(op, args, "not linear in the argument that is being transposed")
+        if op.jointly and len(active) < len(args):
+            others = [a for i, a in enumerate(args) if parents[i] is None and i in op.linear_args]
+            if not all(is_zero(a) for a in others):
+                raise self._nonlinear(op, args, "a constant is added to the argument that is being transposed")
         operands = [Spec(a.shape, a.dtype) if p is not None else a for a, p in zip(args, parents, strict=True)]
         result = op.shape(*operands, **params)
         kept = tuple([None if p is not None else a for a, p in zip(args, parents, strict=True)])
         return LinearTracer(self, Node(op, parents, kept, None, result.shape, result.dtype, params))
+
+    def _nonlinear(self, op: Operation, args: tuple[Any, ...], why: str) -> NonlinearError:
+        return NonlinearError(
+            f"{op.name}({', '.join(describe(a) for a in args)}): {why}, in the {self.transform}{user_line()}. A tangent "
+            "rule must be linear in its tangents and the backward function of a custom_vjp linear in its cotangent; "
+            "otherwise give the function its rule with custom_jvp."
+        )
+
+
+def is_zero(x: Any) -> bool:
+    """Whether a constant is zero, or not known by value."""
+    x = concrete(x)
+    return isinstance(x, Tracer) or not np.any(x)
 
 
 def transposed_rule(rule: Callable[..., Any], i: int) -> Callable[..., Any]:

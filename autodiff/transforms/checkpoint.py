@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import types
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from autodiff import tree
 from autodiff.core.errors import DifferentiationError
 from autodiff.core.forward import Dual
 from autodiff.core.level import active_levels, reopened
 from autodiff.core.reverse import Call, Node, Variable, call_nodes, next_seq, pull_back, push_forward, reachable
+from autodiff.transforms._boundary import check_callable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,9 +27,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function whose intermediate values are recomputed in the backward sweep instead of stored.
 
     The value and all derivatives are those of `f`. Its trace is dropped as soon as `f` returns, and `f` runs
-    again when the backward sweep reaches it; so `f` must give the same result each time (take a seed as an
-    argument rather than a generator) and its side effects happen twice. Traced values in its closure work like
-    arguments.
+    again when the backward sweep reaches it; so `f` must give the same result each time: it takes a seed rather
+    than a random generator, and no array that it reads may be changed in place meanwhile. Variables of the
+    enclosing function are read as they were at the time of the call, traced ones included.
 
     Parameters
     ----------
@@ -40,7 +44,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     Raises
     ------
     DifferentiationError
-        In the backward sweep, if the second run of `f` differs in kind from the first.
+        In the backward sweep, if the second run of `f` is seen to differ from the first.
 
     References
     ----------
@@ -55,9 +59,11 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     np.float64(1.0)
     """
 
+    check_callable("checkpoint", f)
+
     @functools.wraps(f, updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        levels = active_levels()
+        again = functools.partial(_frozen(f, {}), *args, **kwargs)
         start = next_seq()
         out = f(*args, **kwargs)
         leaves, structure = tree.flatten(out, strict=False)
@@ -67,12 +73,13 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
                 found.setdefault(v.level, []).append(v)
         if not found:
             return out
-        again = functools.partial(f, *args, **kwargs)
+        # A thread started by the program has its own context, where no level is active: look at the values too.
+        levels = tuple({*active_levels(), *_levels((args, kwargs)), *found})
         new: dict[Node, Node] = {}
         for level, variables in found.items():
             at = {v.node: i for i, v in enumerate(variables)}
             parents = [n for n in reachable(at, start) if n.seq < start]
-            call = _Recompute(again, levels, level, list(at.values()), parents)
+            call = _Recompute(again, levels, level, list(at.values()), parents, [_mark(v) for v in variables])
             new.update(zip(at, call_nodes(call, parents, list(at)), strict=True))
         return tree.unflatten(structure, [_replace(x, new) for x in leaves])
 
@@ -89,6 +96,52 @@ def _variables(leaves: Iterable[Any]) -> Iterator[Variable]:
             stack.append(x.primal)
         elif isinstance(x, Dual):
             stack += [x.primal, x.tangent]
+
+
+def _levels(arguments: Any) -> Iterator[Level]:
+    """The levels that the arguments belong to."""
+    for x in tree.leaves(arguments, strict=False):
+        while isinstance(x, (Dual, Variable)):
+            yield x.level
+            x = x.primal  # noqa: PLW2901 - one level down
+
+
+def _frozen(f: Any, done: dict[Any, Any]) -> Any:
+    """Copy a function with its closure as it is now, so that a loop variable can change before `f` runs again."""
+    if type(f) is not types.FunctionType or not f.__closure__:
+        return f
+    if f not in done:
+        cells = tuple(types.CellType() for _ in f.__closure__)
+        done[f] = twin = types.FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, cells)
+        twin.__kwdefaults__ = f.__kwdefaults__
+        for new, old in zip(cells, f.__closure__, strict=True):
+            try:
+                new.cell_contents = _frozen(old.cell_contents, done)
+            except ValueError:  # an empty cell: a variable that is not yet assigned
+                continue
+    return done[f]
+
+
+def _mark(v: Variable) -> Any:
+    """A few entries of a result, by which a second run is recognised; None if its values are not at hand."""
+    x: Any = v
+    while isinstance(x, (Dual, Variable)):
+        x = x.primal
+    if not isinstance(x, (np.ndarray, np.generic, float, complex)):
+        return None
+    return np.asarray(x).flat[:: np.size(x) // 8 + 1]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two marks agree up to the rounding of an operation that is not bitwise reproducible."""
+    if a is None or b is None:
+        return True
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    with np.errstate(all="ignore"):
+        tolerance = float(np.finfo(a.dtype).eps) ** 0.5
+        scale = float(np.max(np.abs(a), initial=0.0, where=np.isfinite(a)))
+        return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance * scale, equal_nan=True))
 
 
 def _replace(x: Any, new: dict[Node, Node]) -> Any:
@@ -110,13 +163,20 @@ class _Recompute(Call):
     name = "checkpoint"
 
     def __init__(
-        self, again: Callable[[], Any], levels: tuple[Level, ...], level: Level, which: list[int], parents: list[Node]
+        self,
+        again: Callable[[], Any],
+        levels: tuple[Level, ...],
+        level: Level,
+        which: list[int],
+        parents: list[Node],
+        marks: list[Any],
     ) -> None:
         self.again = again
         self.levels = levels
         self.level = level
         self.which = which
         self.parents = parents
+        self.marks_of = marks
 
     def _run(self) -> tuple[int, list[Node]]:
         """Run the function again; returns where its trace begins and the nodes of its results."""
@@ -124,14 +184,15 @@ class _Recompute(Call):
         with reopened(self.levels):
             leaves = tree.leaves(self.again(), strict=False)
         mine = [v for v in _variables(leaves) if v.level is self.level and v.node.seq > start]
-        if len(mine) <= max(self.which):
+        if len(mine) != len(self.marks_of) or not all(map(_same, map(_mark, mine), self.marks_of)):
             raise self._impure()
         return start, [mine[i].node for i in self.which]
 
     def _impure(self) -> DifferentiationError:
         return DifferentiationError(
-            "checkpoint: the function did something else when it ran again for the backward sweep. It must be pure: pass "
-            "seeds rather than random generators, and do not change what it reads."
+            f"checkpoint({getattr(self.again.func, '__name__', 'f')}): the function did something else "  # type: ignore[attr-defined]
+            "when it ran again for the backward sweep. It must be pure: pass seeds rather than random generators, and do not "
+            "change in place what it reads."
         )
 
     def push(self, ts: list[Any]) -> list[Any]:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
-from autodiff.core.errors import DifferentiationError, describe
+from autodiff.core.errors import DifferentiationError, NonlinearError, describe, leaked_tracer
 from autodiff.core.forward import Dual, ForwardLevel
 from autodiff.core.level import Traced
-from autodiff.core.linear import LinearLevel, LinearTracer
+from autodiff.core.linear import LinearLevel, LinearTracer, is_zero
 from autodiff.core.reverse import Call, ReverseLevel, Variable, expand, pull_back, push_forward, record_call
 from autodiff.core.spec import Spec, dtype_of, is_inexact, shape_of
-from autodiff.transforms._boundary import zero_like
+from autodiff.transforms._boundary import check_callable, zero_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,19 +32,22 @@ __all__ = ["custom_jvp", "custom_vjp"]
 class _Custom:
     """What the two decorators share: binding arguments, and finding the level that must act."""
 
-    def __init__(self, f: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
-        if not callable(f):
-            raise TypeError(f"{type(self).__name__}: the first argument must be a function, not {type(f).__name__}.")
-        functools.update_wrapper(self, f)
+    def __init__(self, f: Callable[..., Any], nondiff_argnums: int | Sequence[int] = ()) -> None:
+        check_callable(type(self).__name__, f)
+        functools.update_wrapper(self, f, updated=())
         self.f = f
-        self.nondiff_argnums = tuple(nondiff_argnums)
+        self.nondiff_argnums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        if any(isinstance(i, bool) or not isinstance(i, int) or i < 0 for i in self.nondiff_argnums):
+            raise TypeError(
+                f"{self._name}: nondiff_argnums must be positions counted from 0, not {nondiff_argnums!r}."
+            )
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """Bind as a method does."""
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs:
+        if kwargs or len(args) <= max(self.nondiff_argnums, default=-1):
             bound = inspect.signature(self.f).bind(*args, **kwargs)
             bound.apply_defaults()
             if bound.kwargs:
@@ -60,16 +63,21 @@ class _Custom:
         level = max((x.level for x in leaves if isinstance(x, Traced)), key=lambda v: v.depth, default=None)
         if not isinstance(level, (ForwardLevel, ReverseLevel)):
             return self.f(*args)
+        if level.closed:
+            raise leaked_tracer(self._name, level.transform)
         self._require_rule()
+        for i, x in zip(self.nondiff_argnums, static, strict=True):
+            if any(isinstance(v, (Dual, Variable)) for v in tree.leaves(x, strict=False)):
+                raise DifferentiationError(
+                    f"{self._name}: argument {i} is in nondiff_argnums, but a traced value ({describe(x)}) was passed, whose "
+                    "derivative would be lost. Take it out of nondiff_argnums, or pass autodiff.stop_gradient of it."
+                )
         act = self._forward if isinstance(level, ForwardLevel) else self._reverse
         return act(level, leaves, lambda xs: _rebuild(flat, xs), static)
 
     @property
     def _name(self) -> str:
         return f"{type(self).__name__}({getattr(self.f, '__name__', self.f)!s})"
-
-    def _with_static(self, primals: Sequence[Any]) -> list[Any]:
-        raise NotImplementedError
 
     def _require_rule(self) -> None:
         raise NotImplementedError
@@ -79,6 +87,15 @@ class _Custom:
 
     def _reverse(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
         raise NotImplementedError
+
+    def _check_closure(self, level: Level, values: Sequence[Any]) -> None:
+        """Refuse results that depend on this level otherwise than through the arguments."""
+        for v in values:
+            if isinstance(v, Traced) and v.level.depth >= level.depth:
+                raise DifferentiationError(
+                    f"{self._name}: the result ({describe(v)}) depends on a traced value that is not an argument, because the "
+                    "function or its rule closes over it; a custom rule speaks of arguments alone. Make it an argument."
+                )
 
     def _interleave(self, primals: Sequence[Any], static: Sequence[Any]) -> list[Any]:
         """Put static arguments back at their positions, for a call of the function itself."""
@@ -108,10 +125,16 @@ def _lift(level: Level, values: Sequence[Any], tangents: Sequence[Any]) -> list[
 class _LinearMap(Call):
     """A linear map recorded on linear tracers; pushes tangents and pulls adjoints along its trace."""
 
-    def __init__(self, name: str, inputs: Sequence[LinearTracer | None], outputs: Sequence[Any]) -> None:
+    def __init__(self, name: str, level: Level, inputs: Sequence[LinearTracer | None], outputs: Sequence[Any]) -> None:
         self.name = name
         self.inputs = [None if x is None else x.node for x in inputs]
-        self.outputs = [y.node if isinstance(y, LinearTracer) else None for y in outputs]
+        self.outputs = [y.node if isinstance(y, LinearTracer) and y.level is level else None for y in outputs]
+        for y, node in zip(outputs, self.outputs, strict=True):
+            if node is None and y is not None and not is_zero(y):
+                raise NonlinearError(
+                    f"{name}: a result of its rule ({describe(y)}) is not zero but does not depend on the rule's tangents or "
+                    "cotangent, so the rule is not linear in them. Multiply by the tangent or cotangent."
+                )
 
     def push(self, ts: list[Any]) -> list[Any]:
         """Tangents of the outputs."""
@@ -190,27 +213,35 @@ class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
         ts, t_structure = tree.flatten(result[1])
         if structure != t_structure:
             raise TypeError(f"{self._name}: the rule's tangent tree {t_structure} is not that of its value {structure}.")
-        for y, t in zip(ys, ts, strict=True):
-            if is_inexact(y) and shape_of(y) != shape_of(t):
-                raise ValueError(f"{self._name}: the rule's value is {describe(y)} but its tangent is {describe(t)}.")
-        return ys, ts, structure
+        return ys, [self._conform(y, t) for y, t in zip(ys, ts, strict=True)], structure
+
+    def _conform(self, y: Any, t: Any) -> Any:
+        """Check a tangent of the rule against its value, and give it the value's precision."""
+        if not is_inexact(y):
+            return None
+        want = Spec(shape_of(y), dtype_of(y))
+        if want.shape != shape_of(t) or (want.dtype.kind == "f" and dtype_of(t).kind not in "fiub"):
+            got = describe(Spec(shape_of(t), dtype_of(t)))
+            raise ValueError(f"{self._name}: the rule's value is {describe(want)} but its tangent is {got}.")
+        return expand(_array(t), want)
 
     def _forward(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
         primals = _peel(level, leaves)
         ts = [x.tangent if isinstance(x, Dual) and x.level is level else zero_like(x) for x in leaves]
         ys, out_ts, structure = self._apply(rebuild(primals), rebuild(ts), static)
-        out_ts = [expand(_array(t), Spec(shape_of(y), dtype_of(y))) if is_inexact(y) else None for t, y in zip(out_ts, ys, strict=True)]
+        self._check_closure(level, [*ys, *out_ts])
         return tree.unflatten(structure, _lift(level, ys, out_ts))
 
     def _reverse(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
         primals = _peel(level, leaves)
-        linear = LinearLevel(f"transpose of the rule of {self._name}")
+        linear = LinearLevel(f"transpose of the tangent rule of {self._name}")
         mine = [isinstance(x, Variable) and x.level is level for x in leaves]
         unknowns = [linear.argument(x) if m else None for x, m in zip(primals, mine, strict=True)]
         ts = [zero_like(x) if u is None else u for x, u in zip(primals, unknowns, strict=True)]
         with linear.running():
             ys, out_ts, structure = self._apply(rebuild(primals), rebuild(ts), static)
-        call = _LinearMap(self._name, unknowns, out_ts)
+        self._check_closure(level, ys)
+        call = _LinearMap(self._name, linear, unknowns, out_ts)
         parents = [x.node if m else None for x, m in zip(leaves, mine, strict=True)]
         return tree.unflatten(structure, record_call(level, call, parents, ys))
 
@@ -263,12 +294,13 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
         if self.fwd is None or self.bwd is None:
             raise DifferentiationError(f"{self._name} was differentiated but has no rule; give it one with .defvjp.")
 
-    def _run(self, primals: Any, static: list[Any]) -> tuple[list[Any], Any, Any]:
+    def _run(self, level: Level, primals: Any, static: list[Any]) -> tuple[list[Any], Any, Any]:
         assert self.fwd is not None
         result = self.fwd(*self._interleave(primals, static))
         if not (isinstance(result, (tuple, list)) and len(result) == 2):
             raise TypeError(f"{self._name}: fwd must return (value, residuals), not {type(result).__name__}.")
         ys, structure = tree.flatten(result[0])
+        self._check_closure(level, ys)
         return ys, structure, result[1]
 
     def _pull(self, primals: Any, static: list[Any], residuals: Any, structure: Any, ys: list[Any]) -> Any:
@@ -311,18 +343,18 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
         unknowns = [linear.argument(y) if is_inexact(y) else None for y in ys]
         with linear.running(), np.errstate(all="ignore"):
             cts = pull(unknowns)
-        return _LinearMap(self._name, unknowns, cts)
+        return _LinearMap(self._name, linear, unknowns, cts)
 
     def _forward(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
         primals = rebuild(_peel(level, leaves))
-        ys, structure, residuals = self._run(primals, static)
+        ys, structure, residuals = self._run(level, primals, static)
         pull = self._pull(primals, static, residuals, structure, ys)
         ts = [x.tangent if isinstance(x, Dual) and x.level is level else None for x in leaves]
         return tree.unflatten(structure, _lift(level, ys, self._transpose(pull, ys).pull(ts)))
 
     def _reverse(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
         primals = rebuild(_peel(level, leaves))
-        ys, structure, residuals = self._run(primals, static)
+        ys, structure, residuals = self._run(level, primals, static)
         pull = self._pull(primals, static, residuals, structure, ys)
         specs = [Spec(shape_of(y), dtype_of(y)) for y in ys]
         call = _Transposed(lambda: self._transpose(pull, specs), pull, self._name)
