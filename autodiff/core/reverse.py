@@ -313,7 +313,7 @@ def stretched(have: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] 
 
 def reduce_mask(mask: Any, shape: tuple[int, ...]) -> Any:
     """A broadcast entry stays marked if all its copies are."""
-    if mask.shape == shape:
+    if shape_of(mask) == shape:
         return mask
     return np.reshape(np.all(mask, axis=stretched(mask.shape, shape)), shape)
 
