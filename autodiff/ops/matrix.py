@@ -10,7 +10,7 @@ import numpy as np
 from autodiff.core import Sample, Spec, implements, install_method, linear
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.products import as_array, matmul, no_out
+from autodiff.ops.products import as_array, matmul, no_out, swapped
 
 __all__ = ["diag", "diagonal", "matrix_power", "multi_dot", "polyval", "trace", "tril", "triu", "vander"]
 
@@ -117,7 +117,7 @@ def matrix_transpose(x: Any, /) -> Any:
     """Exchange the last two axes."""
     if x.ndim < 2:
         raise ValueError(f"np.linalg.matrix_transpose: the array must be at least 2-dimensional, not {describe(x)}.")
-    return np.swapaxes(x, -1, -2)
+    return swapped(x)
 
 
 # -- triangles -----------------------------------------------------------------------------------------------
