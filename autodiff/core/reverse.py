@@ -336,7 +336,7 @@ def tangent(op: Any, ts: list[Any], y: Any, args: tuple[Any, ...], params: dict[
             c, _ = blank(c, op.marks[i](y, *args), like.shape)
         if total is None:
             total = c
-        elif _fresh(total, ts, like) and dtype_of(c) == total.dtype:
+        elif type(c) is np.ndarray and c.dtype == total.dtype and _fresh(total, ts, like):
             total += c
         else:
             total = total + c
