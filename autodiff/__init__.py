@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from autodiff import ops, tree
 from autodiff.core.allocator import keep_freed_memory
 from autodiff.core.spec import Spec
@@ -37,3 +40,10 @@ __all__ = [
 ]
 
 keep_freed_memory()
+
+
+def __getattr__(name: str) -> Any:
+    """Import `autodiff.numpy` on first use."""
+    if name == "numpy":
+        return importlib.import_module("autodiff.numpy")
+    raise AttributeError(f"module 'autodiff' has no attribute {name!r}")

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
-from autodiff.core.errors import DifferentiationError
+from autodiff.core.errors import DifferentiationError, describe
 from autodiff.core.reverse import pull_back, push_forward
 from autodiff.core.spec import dtype_of, is_inexact, shape_of
-from autodiff.transforms._boundary import pick_argnums, zero_like
+from autodiff.transforms._boundary import check_callable, pick_argnums, zero_like
 from autodiff.transforms.forward import jvp
 from autodiff.transforms.reverse import Linearised, grad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from autodiff.core.reverse import Node
 
 __all__ = ["hessian", "hvp", "jacfwd", "jacrev"]
 
@@ -121,8 +123,12 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
     array([ 6., 12.])
     """
-    if not isinstance(primals, (tuple, list)):
-        raise TypeError(f"hvp: primals must be a tuple, not {type(primals).__name__}; write hvp(f, (x,), (v,)).")
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError(
+            f"hvp: primals and tangents must be tuples, not {type(primals).__name__} and {type(tangents).__name__}; write "
+            "hvp(f, (x,), (v,))."
+        )
+    check_callable("hvp", f)
     product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
     return product if len(primals) > 1 else product[0]
 
@@ -130,20 +136,13 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 def _jacobian(
     name: str, f: Callable[..., Any], argnums: Any, has_aux: bool, fill: Callable[[Linearised], list[list[Any]]]
 ) -> Callable[..., Any]:
-    if not callable(f):
-        raise TypeError(f"{name}: the first argument must be a function, not {type(f).__name__}.")
+    check_callable(name, f)
 
     @functools.wraps(f, updated=())
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         positions = pick_argnums(name, argnums, len(args))
         run = Linearised(name, f, args, positions, has_aux, kwargs)
-        for leaves in run.leaves:
-            for x in leaves:
-                if dtype_of(x).kind == "c":
-                    raise DifferentiationError(
-                        f"{name}: an argument is complex ({dtype_of(x)}); a Jacobian over the complex numbers exists only for "
-                        "holomorphic functions. Use jvp or vjp, or differentiate with respect to real and imaginary parts."
-                    )
+        _check_kinds(name, positions, run)
         blocks = fill(run)  # blocks[output leaf][input leaf]
         outs = []
         for row in blocks:
@@ -156,6 +155,22 @@ def _jacobian(
         return (result, run.aux) if has_aux else result
 
     return jacobian
+
+
+def _check_kinds(name: str, positions: Sequence[int], run: Linearised) -> None:
+    """Refuse complex arguments, and a value that can have no derivative."""
+    for i, leaves in zip(positions, run.leaves, strict=True):
+        for x in leaves:
+            if dtype_of(x).kind == "c":
+                raise DifferentiationError(
+                    f"{name}: argument {i} is complex ({describe(x)}), and a Jacobian over the complex numbers exists "
+                    "only for holomorphic functions. Use jvp or vjp, or make real and imaginary part two arguments."
+                )
+    if run.out_structure is tree.LEAF and not is_inexact(run.values[0]):
+        raise DifferentiationError(
+            f"{name}: the function must return floating-point values, but its value is {describe(run.values[0])}, which "
+            "has no derivative."
+        )
 
 
 def _basis(like: Any) -> list[Any]:
@@ -195,12 +210,21 @@ def _columns(run: Linearised) -> list[list[Any]]:
     return blocks
 
 
+def _row(out: Node, unit: Any) -> dict[Node, Any]:
+    """One row of the Jacobian; that of a complex entry has its real and its imaginary part."""
+    found = pull_back([(out, unit)])
+    if dtype_of(unit).kind == "c":
+        imaginary = pull_back([(out, unit * -1j)])
+        found = {node: c + 1j * imaginary[node] for node, c in found.items()}
+    return found
+
+
 def _rows(run: Linearised) -> list[list[Any]]:
     nodes = [n for ns in run.nodes for n in ns]
     leaves = [x for xs in run.leaves for x in xs]
     blocks: list[list[Any]] = []
     for y, out in zip(run.values, run.out_nodes, strict=True):
-        swept = [pull_back([(out, unit)]) for unit in _basis(y)] if out is not None else None
+        swept = [_row(out, unit) for unit in _basis(y)] if out is not None else None
         row = []
         for node, x in zip(nodes, leaves, strict=True):
             if swept is None or node is None:
