@@ -309,7 +309,7 @@ def limit_threads(threads: int) -> None:
         module.threadpool_limits(threads)
 
 
-def optional(name: str) -> Any:  # noqa: ANN401 - a module has no narrower useful type
+def optional(name: str) -> Any:
     """Return a module, or None where it is not installed."""
     try:
         return importlib.import_module(name)
@@ -319,7 +319,7 @@ def optional(name: str) -> Any:  # noqa: ANN401 - a module has no narrower usefu
         raise
 
 
-def torch_module(threads: int) -> Any:  # noqa: ANN401
+def torch_module(threads: int) -> Any:
     """Return PyTorch limited to some threads, or None where it is not installed."""
     torch = optional("torch")
     if torch is not None:
@@ -327,7 +327,7 @@ def torch_module(threads: int) -> Any:  # noqa: ANN401
     return torch
 
 
-def torch_namespace(torch: Any) -> SimpleNamespace:  # noqa: ANN401
+def torch_namespace(torch: Any) -> SimpleNamespace:
     """Return PyTorch's functions under their NumPy names."""
     names = ("sin", "exp", "log", "tanh", "sum", "mean", "arange")
     return SimpleNamespace(max=torch.amax, **{name: getattr(torch, name) for name in names})
