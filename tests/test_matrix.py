@@ -14,7 +14,8 @@ RNG = np.random.default_rng(11)
 
 @pytest.mark.parametrize(
     ("shape", "offset", "axis1", "axis2"),
-    [((3, 3), 0, 0, 1), ((2, 4), 1, 0, 1), ((2, 4), -1, 0, 1), ((2, 3, 4), 1, 2, 0), ((2, 3, 4), 0, -1, -2), ((3, 2), 5, 0, 1),
+    [((3, 3), 0, 0, 1), ((2, 4), 1, 0, 1), ((2, 4), -1, 0, 1), ((2, 3, 4), 1, 2, 0),
+     ((2, 3, 4), 0, -1, -2), ((3, 2), 5, 0, 1),
      ((3, 2), -5, 0, 1), ((0, 2), 0, 0, 1), ((2, 0, 3), 0, 0, 2)],
 )  # fmt: skip
 def test_diagonal_and_trace(shape, offset, axis1, axis2):
@@ -58,7 +59,9 @@ def test_trace_dtype():
     assert pull(y)[0].dtype == np.float32
 
 
-@pytest.mark.parametrize("f", [np.triu, np.diag, np.trace, lambda x: np.linalg.matrix_power(x, 3), lambda x: np.diag(x[0])])
+@pytest.mark.parametrize(
+    "f", [np.triu, np.diag, np.trace, lambda x: np.linalg.matrix_power(x, 3), lambda x: np.diag(x[0])]
+)
 def test_float32_stays_float32(f):
     check_float32(f, RNG.normal(size=(3, 3)))
 
@@ -104,7 +107,8 @@ def test_matrix_power_errors():
 
 @pytest.mark.parametrize(
     "shapes",
-    [((2, 3), (3, 4)), ((2, 3), (3, 4), (4, 2)), ((3,), (3, 4), (4, 2)), ((3,), (3, 4), (4,)), ((2, 3), (3, 4), (4, 1), (1, 5)), ((3,), (3,)),
+    [((2, 3), (3, 4)), ((2, 3), (3, 4), (4, 2)), ((3,), (3, 4), (4, 2)), ((3,), (3, 4), (4,)),
+     ((2, 3), (3, 4), (4, 1), (1, 5)), ((3,), (3,)),
      ((10, 2), (2, 7), (7, 1), (1, 3), (3,))],
 )  # fmt: skip
 def test_multi_dot(shapes):

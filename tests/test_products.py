@@ -21,7 +21,8 @@ MATMUL = [
     ((3,), (4, 3, 2)), ((3,), (5, 4, 3, 2)), ((4, 2, 3), (3,)), ((5, 4, 2, 3), (3,)),
 ]  # fmt: skip
 EMPTY = [((0, 3), (3, 4)), ((2, 0), (0, 4)), ((2, 3), (3, 0)), ((0,), (0,)), ((0,), (0, 2)), ((0, 2, 3), (3, 2)),
-         ((2, 3), (0, 3, 2)), ((4, 2, 0), (0, 2)), ((4, 2, 0), (4, 0, 2)), ((0, 3), (3,)), ((3,), (0, 3, 2))]  # fmt: skip
+         ((2, 3), (0, 3, 2)), ((4, 2, 0), (0, 2)), ((4, 2, 0), (4, 0, 2)), ((0, 3), (3,)),
+         ((3,), (0, 3, 2))]  # fmt: skip
 
 
 @pytest.mark.parametrize(("a", "b"), MATMUL)
@@ -72,7 +73,9 @@ def test_transposes_are_the_textbook_ones():
 
 @pytest.mark.parametrize("kinds", list(itertools.product("fc", repeat=2)))
 def test_complex_products_are_transposed_without_conjugation(kinds):
-    a, b = (draw(RNG, s, np.complex128 if k == "c" else np.float64) for s, k in zip(((2, 3), (3, 2)), kinds, strict=True))
+    a, b = (
+        draw(RNG, s, np.complex128 if k == "c" else np.float64) for s, k in zip(((2, 3), (3, 2)), kinds, strict=True)
+    )
     check(np.matmul, a, b)
     check(np.vdot, a, b)
     check(lambda a, b: np.einsum("ij,jk->", a, b), a, b)
@@ -85,7 +88,14 @@ def test_complex_products_are_transposed_without_conjugation(kinds):
 
 def test_float32_stays_float32():
     a, b, v = RNG.normal(size=(2, 3)), RNG.normal(size=(3, 2)), RNG.normal(size=3)
-    for f in (np.matmul, np.dot, np.kron, np.outer, lambda a, b: np.einsum("ij,jk", a, b), lambda a, b: np.tensordot(a, b, 1)):
+    for f in (
+        np.matmul,
+        np.dot,
+        np.kron,
+        np.outer,
+        lambda a, b: np.einsum("ij,jk", a, b),
+        lambda a, b: np.tensordot(a, b, 1),
+    ):
         check_float32(f, a, b)
     check_float32(np.cross, v, v)
     check_float32(np.inner, v, v)
@@ -136,8 +146,10 @@ def test_vdot_flattens():
 @pytest.mark.parametrize(
     ("a", "b", "axes"),
     [
-        ((2, 3), (3, 4), 1), ((2, 3), (4, 3), (1, 1)), ((2, 3, 4), (4, 3, 5), ([1, 2], [1, 0])), ((2, 3), (3, 2), ([0, 1], [1, 0])),
-        ((2, 3), (4,), 0), ((2, 3, 4), (3, 4), 2), ((2, 3), (2, 3), ((0, 1), (0, 1))), ((2, 0), (0, 3), 1), ((2, 3), (3, 4), (-1, 0)),
+        ((2, 3), (3, 4), 1), ((2, 3), (4, 3), (1, 1)), ((2, 3, 4), (4, 3, 5), ([1, 2], [1, 0])),
+        ((2, 3), (3, 2), ([0, 1], [1, 0])),
+        ((2, 3), (4,), 0), ((2, 3, 4), (3, 4), 2), ((2, 3), (2, 3), ((0, 1), (0, 1))), ((2, 0), (0, 3), 1),
+        ((2, 3), (3, 4), (-1, 0)),
         ((3,), (3, 4), 1), ((2,), (), 0),
     ],
 )  # fmt: skip
@@ -157,7 +169,9 @@ def test_out_is_refused():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
-@pytest.mark.parametrize(("a", "b"), [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (2, 3)), ((2, 1, 3), (4, 3)), ((2, 0), (2, 0))])
+@pytest.mark.parametrize(
+    ("a", "b"), [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (2, 3)), ((2, 1, 3), (4, 3)), ((2, 0), (2, 0))]
+)
 def test_vecdot(a, b, dtype):
     a, b = draw(RNG, a, dtype), draw(RNG, b, dtype)
     check(np.vecdot, a, b)
@@ -175,7 +189,9 @@ def test_vecdot_axis_and_keepdims():
 
 @pytest.mark.skipif(not hasattr(np, "matvec"), reason="NumPy 2.2 added it")
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
-@pytest.mark.parametrize(("a", "x"), [((2, 3), (3,)), ((4, 2, 3), (3,)), ((2, 3), (4, 3)), ((4, 2, 3), (4, 3)), ((5, 1, 2, 3), (4, 3))])
+@pytest.mark.parametrize(
+    ("a", "x"), [((2, 3), (3,)), ((4, 2, 3), (3,)), ((2, 3), (4, 3)), ((4, 2, 3), (4, 3)), ((5, 1, 2, 3), (4, 3))]
+)
 def test_matvec_and_vecmat(a, x, dtype):
     a, x = draw(RNG, a, dtype), draw(RNG, x, dtype)
     check(np.matvec, a, x)
@@ -190,7 +206,9 @@ def test_matmul_axes():
 
 def test_every_product_ufunc_is_registered():
     assert {np.matmul, *(getattr(np, n) for n in ("vecdot", "matvec", "vecmat") if hasattr(np, n))} <= set(UFUNCS)
-    assert {np.linalg.matmul, np.linalg.outer, np.linalg.cross, np.linalg.multi_dot, np.linalg.matrix_power} <= set(FUNCTIONS)
+    assert {np.linalg.matmul, np.linalg.outer, np.linalg.cross, np.linalg.multi_dot, np.linalg.matrix_power} <= set(
+        FUNCTIONS
+    )
 
 
 def test_linalg_names():
@@ -205,7 +223,9 @@ def test_linalg_names():
 # -- cross -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("a", "b"), [((3,), (3,)), ((2, 3), (2, 3)), ((2, 3), (3,)), ((4, 1, 3), (2, 3)), ((0, 3), (3,))])
+@pytest.mark.parametrize(
+    ("a", "b"), [((3,), (3,)), ((2, 3), (2, 3)), ((2, 3), (3,)), ((4, 1, 3), (2, 3)), ((0, 3), (3,))]
+)
 def test_cross(a, b):
     check(np.cross, RNG.normal(size=a), RNG.normal(size=b))
 
@@ -227,19 +247,32 @@ def test_cross_of_pairs_warns_as_numpy_does():
 # -- einsum ------------------------------------------------------------------------------------------------------
 
 EINSUM = [
-    ("ij,jk->ik", ((2, 3), (3, 4))), ("ij,jk", ((2, 3), (3, 4))), ("ij,jk->ki", ((2, 3), (3, 4))), ("ji,kj->ik", ((3, 2), (4, 3))),
-    ("ij,ij->", ((2, 3), (2, 3))), ("ij,ij->i", ((2, 3), (2, 3))), ("ij,ij->ij", ((2, 3), (2, 3))), ("i,j->ij", ((2,), (3,))),
-    ("i,j->ji", ((2,), (3,))), ("ij->ji", ((2, 3),)), ("ba", ((2, 3),)), ("ij->", ((2, 3),)), ("ij->j", ((2, 3),)),
-    ("ii", ((3, 3),)), ("ii->i", ((3, 3),)), ("iij->j", ((3, 3, 2),)), ("iji->ij", ((3, 2, 3),)), ("iii->i", ((3, 3, 3),)),
-    ("iijj->ij", ((3, 3, 2, 2),)), ("ii,i->i", ((3, 3), (3,))), ("ii,jj->ij", ((3, 3), (2, 2))), ("ij,kl->ik", ((2, 3), (4, 2))),
-    ("i,ij,j->", ((2,), (2, 3), (3,))), ("ij,jk,kl->il", ((2, 3), (3, 2), (2, 4))), ("i,i,i->i", ((3,), (3,), (3,))),
-    ("ij,j,k->ik", ((2, 3), (3,), (4,))), ("bij,bjk->bik", ((2, 2, 3), (2, 3, 2))), ("bhqd,bhkd->bhqk", ((2, 2, 3, 2), (2, 2, 4, 2))),
-    ("bij,bj->bi", ((2, 2, 3), (2, 3))), ("ijb,jb->ib", ((2, 3, 2), (3, 2))), ("...ij,...jk->...ik", ((4, 2, 3), (3, 2))),
-    ("...i,...i", ((4, 3), (4, 3))), ("...,...", ((2, 3), (3,))), ("i...->...", ((2, 3, 4),)), ("...ii->...i", ((2, 3, 3),)),
-    ("i...,j...->ij...", ((2, 3), (4, 2, 3))), ("ijk,ilk->jl", ((2, 3, 4), (2, 3, 4))), ("abc,cd,bd->a", ((2, 3, 4), (4, 2), (3, 2))),
-    (",ij->ij", ((), (2, 3))), (",", ((), ())), ("ij,jk->ik", ((2, 1), (3, 4))), ("ij,ij->ij", ((1, 3), (2, 1))),
-    ("...ij,...jk->...ik", ((1, 2, 3), (4, 3, 2))), ("ij,jk->ik", ((2, 0), (0, 3))), ("ij,jk->ik", ((0, 2), (2, 3))),
-    ("ij,ij->i", ((2, 0), (2, 0))), ("ij->i", ((0, 2),)), ("ij,kj->ik", ((2, 1), (3, 0))), (" i j , j k -> i k ", ((2, 3), (3, 4))),
+    ("ij,jk->ik", ((2, 3), (3, 4))), ("ij,jk", ((2, 3), (3, 4))), ("ij,jk->ki", ((2, 3), (3, 4))),
+    ("ji,kj->ik", ((3, 2), (4, 3))),
+    ("ij,ij->", ((2, 3), (2, 3))), ("ij,ij->i", ((2, 3), (2, 3))), ("ij,ij->ij", ((2, 3), (2, 3))),
+    ("i,j->ij", ((2,), (3,))),
+    ("i,j->ji", ((2,), (3,))), ("ij->ji", ((2, 3),)), ("ba", ((2, 3),)), ("ij->", ((2, 3),)),
+    ("ij->j", ((2, 3),)),
+    ("ii", ((3, 3),)), ("ii->i", ((3, 3),)), ("iij->j", ((3, 3, 2),)), ("iji->ij", ((3, 2, 3),)),
+    ("iii->i", ((3, 3, 3),)),
+    ("iijj->ij", ((3, 3, 2, 2),)), ("ii,i->i", ((3, 3), (3,))), ("ii,jj->ij", ((3, 3), (2, 2))),
+    ("ij,kl->ik", ((2, 3), (4, 2))),
+    ("i,ij,j->", ((2,), (2, 3), (3,))), ("ij,jk,kl->il", ((2, 3), (3, 2), (2, 4))),
+    ("i,i,i->i", ((3,), (3,), (3,))),
+    ("ij,j,k->ik", ((2, 3), (3,), (4,))), ("bij,bjk->bik", ((2, 2, 3), (2, 3, 2))),
+    ("bhqd,bhkd->bhqk", ((2, 2, 3, 2), (2, 2, 4, 2))),
+    ("bij,bj->bi", ((2, 2, 3), (2, 3))), ("ijb,jb->ib", ((2, 3, 2), (3, 2))),
+    ("...ij,...jk->...ik", ((4, 2, 3), (3, 2))),
+    ("...i,...i", ((4, 3), (4, 3))), ("...,...", ((2, 3), (3,))), ("i...->...", ((2, 3, 4),)),
+    ("...ii->...i", ((2, 3, 3),)),
+    ("i...,j...->ij...", ((2, 3), (4, 2, 3))), ("ijk,ilk->jl", ((2, 3, 4), (2, 3, 4))),
+    ("abc,cd,bd->a", ((2, 3, 4), (4, 2), (3, 2))),
+    (",ij->ij", ((), (2, 3))), (",", ((), ())), ("ij,jk->ik", ((2, 1), (3, 4))),
+    ("ij,ij->ij", ((1, 3), (2, 1))),
+    ("...ij,...jk->...ik", ((1, 2, 3), (4, 3, 2))), ("ij,jk->ik", ((2, 0), (0, 3))),
+    ("ij,jk->ik", ((0, 2), (2, 3))),
+    ("ij,ij->i", ((2, 0), (2, 0))), ("ij->i", ((0, 2),)), ("ij,kj->ik", ((2, 1), (3, 0))),
+    (" i j , j k -> i k ", ((2, 3), (3, 4))),
     ("", ((),)), ("jk,ijk,i->", ((3, 4), (2, 3, 4), (2,))), ("ijkl,jl->ki", ((2, 3, 2, 3), (3, 3))),
 ]  # fmt: skip
 
@@ -298,7 +331,8 @@ def test_einsum_dtype():
 @pytest.mark.parametrize(
     ("subscripts", "shapes"),
     [
-        ("ij,jk->ik", ((2, 3), (4, 2))), ("ii", ((2, 3),)), ("ii", ((1, 3),)), ("ij", ((2,),)), ("i->ij", ((2,),)), ("i,j->ii", ((2,), (2,))),
+        ("ij,jk->ik", ((2, 3), (4, 2))), ("ii", ((2, 3),)), ("ii", ((1, 3),)), ("ij", ((2,),)),
+        ("i->ij", ((2,),)), ("i,j->ii", ((2,), (2,))),
         ("ij,jk", ((2, 3),)), ("i", ((2, 3),)), ("...i->i", ((2, 3),)), ("i.j", ((2, 3),)), ("i$", ((2, 3),)),
     ],
 )  # fmt: skip
@@ -339,8 +373,8 @@ def test_einsum_against_jax(subscripts, shapes):
     for a, b in zip(grad(ours, numbers)(*xs), jax.grad(theirs, numbers)(*xs), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(jvp(ours, xs, ts)[1], jax.jvp(theirs, xs, ts)[1], rtol=1e-10)
-    second = jvp(lambda *xs: grad(ours, numbers)(*xs), xs, ts)[1]
-    other = jax.jvp(lambda *xs: jax.grad(theirs, numbers)(*xs), xs, ts)[1]
+    second = jvp(grad(ours, numbers), xs, ts)[1]
+    other = jax.jvp(jax.grad(theirs, numbers), xs, ts)[1]
     for a, b in zip(second, other, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
 

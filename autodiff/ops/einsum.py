@@ -52,7 +52,12 @@ def _values(*operands: Any, subscripts: str) -> Any:
 
 def _result(*operands: Any, subscripts: str) -> Spec:
     inputs, out = subscripts.split("->")
-    size = {c: n for x, term in zip(operands, inputs.split(","), strict=True) for c, n in zip(term, shape_of(x), strict=True)}
+    axes = (
+        pair
+        for x, term in zip(operands, inputs.split(","), strict=True)
+        for pair in zip(term, shape_of(x), strict=True)
+    )
+    size = dict(axes)
     return Spec(tuple(size[c] for c in out), np.result_type(*(dtype_of(x) for x in operands)))
 
 
@@ -60,7 +65,9 @@ def _transpose(i: int, ct: Any, _y: Any, *operands: Any, subscripts: str) -> Any
     """Einsum of the adjoint and the other operands, into the indices of operand `i`."""
     inputs, out = subscripts.split("->")
     terms = inputs.split(",")
-    return contract([*operands[:i], ct, *operands[i + 1 :]], (*terms[:i], out, *terms[i + 1 :]), terms[i], optimize=False)
+    return contract(
+        [*operands[:i], ct, *operands[i + 1 :]], (*terms[:i], out, *terms[i + 1 :]), terms[i], optimize=False
+    )
 
 
 _transpose.skips = "own"  # type: ignore[attr-defined]
@@ -119,7 +126,8 @@ def _prepared(x: Any, plan: Operand) -> Any:
 def contract(operands: list[Any], terms: tuple[str, ...], out: str, optimize: Any) -> Any:
     """Contract operands that are in normal form."""
     if len(operands) == 1:
-        return folded(operands[0], tuple(terms[0].index(c) for c in out), shape_of(_Ordered(operands[0], terms[0], out)))
+        order = tuple(terms[0].index(c) for c in out)
+        return np.transpose(operands[0], order) if terms[0] != out else operands[0]
     if len(operands) == 2:
         a, b = operands
         plan = pair_plan(*terms, out, shape_of(a), shape_of(b))
@@ -128,14 +136,6 @@ def contract(operands: list[Any], terms: tuple[str, ...], out: str, optimize: An
     elif optimize is not False:
         return _stepwise(operands, list(terms), out, optimize)
     return _einsum(*operands, subscripts=f"{','.join(terms)}->{out}")
-
-
-class _Ordered:
-    """The shape of an operand with its axes in another order."""
-
-    def __init__(self, x: Any, term: str, out: str) -> None:
-        size = dict(zip(term, shape_of(x), strict=True))
-        self.shape = tuple(size[c] for c in out)
 
 
 def _multiplied(a: Any, b: Any, plan: Pair) -> Any:
@@ -206,7 +206,9 @@ def _letters(labels: Any) -> str:
     try:
         return "".join("..." if i is Ellipsis else LETTERS[_label(i)] for i in labels)
     except (TypeError, IndexError):
-        raise ValueError(f"np.einsum: {labels!r} is not a list of labels (integers from 0 to 51, or Ellipsis).") from None
+        raise ValueError(
+            f"np.einsum: {labels!r} is not a list of labels (integers from 0 to 51, or Ellipsis)."
+        ) from None
 
 
 def _label(i: Any) -> int:
@@ -228,11 +230,14 @@ def normal_form(
         kept = [i for i, c in enumerate(term) if shape[i] == size[c]]  # the others are stretched
         own.append((diagonals, tuple(shape[i] for i in kept) if len(kept) < len(term) else None))
         labels.append("".join(term[i] for i in kept))
-    for i, (term, (diagonals, squeezed)) in enumerate(zip(labels, own, strict=True)):
-        sums = tuple(k for k, c in enumerate(term) if c not in out and not any(c in t for j, t in enumerate(labels) if j != i))
+    everywhere = "".join(labels) + out
+    for term, (diagonals, squeezed) in zip(labels, own, strict=True):
+        sums = tuple(k for k, c in enumerate(term) if everywhere.count(c) == 1)
         needed = bool(diagonals or sums) or squeezed is not None
         plans.append((Operand(diagonals, squeezed, sums) if needed else None, sums))
-    final = tuple("".join(c for k, c in enumerate(t) if k not in sums) for t, (_, sums) in zip(labels, plans, strict=True))
+    final = tuple(
+        "".join(c for k, c in enumerate(t) if k not in sums) for t, (_, sums) in zip(labels, plans, strict=True)
+    )
     return tuple(plan for plan, _ in plans), final, out
 
 
@@ -253,11 +258,15 @@ def _expanded(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[lis
     inputs, arrow, out = subscripts.partition("->")
     terms = inputs.split(",")
     if len(terms) != len(shapes):
-        raise ValueError(f"np.einsum: {subscripts!r} has subscripts for {len(terms)} operand(s), but {len(shapes)} are given.")
+        raise ValueError(
+            f"np.einsum: {subscripts!r} has subscripts for {len(terms)} operand(s), but {len(shapes)} are given."
+        )
     for part in (*terms, out):
         rest = part.replace("...", "", 1)
         if rest and not (rest.isascii() and rest.isalpha()):
-            raise ValueError(f"np.einsum: {subscripts!r} has a character that is neither a letter nor '...', ',' or '->'.")
+            raise ValueError(
+                f"np.einsum: {subscripts!r} has a character that is neither a letter nor '...', ',' or '->'."
+            )
     spare = [c for c in LETTERS if c not in subscripts]
     extra = [len(s) - len(t.replace("...", "")) for t, s in zip(terms, shapes, strict=True)]
     if any(n < 0 or (n and "..." not in t) for n, t in zip(extra, terms, strict=True)):
@@ -267,7 +276,9 @@ def _expanded(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[lis
     expanded = [t.replace("...", "".join(spare[widest - n : widest])) for t, n in zip(terms, extra, strict=True)]
     if arrow:
         if widest and "..." not in out:
-            raise ValueError(f"np.einsum: {subscripts!r} has an ellipsis in its operands, so the result needs '...' as well.")
+            raise ValueError(
+                f"np.einsum: {subscripts!r} has an ellipsis in its operands, so the result needs '...' as well."
+            )
         out = out.replace("...", "".join(spare[:widest]))
     else:
         letters = "".join(terms).replace(".", "")
@@ -284,6 +295,8 @@ def _sizes(subscripts: str, terms: list[str], shapes: tuple[tuple[int, ...], ...
         own: dict[str, int] = {}
         for c, n in zip(term, shape, strict=True):
             if own.setdefault(c, n) != n or (n != 1 and size.get(c, 1) not in (1, n)):
-                raise ValueError(f"np.einsum: an index of {subscripts!r} has two sizes in operands of the shapes {list(shapes)}.")
+                raise ValueError(
+                    f"np.einsum: an index of {subscripts!r} has two sizes in operands of the shapes {list(shapes)}."
+                )
             size[c] = n if size.get(c, 1) == 1 else size[c]
     return size

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, implements, install_method, linear
+from autodiff.core import Operation, Sample, Spec, implements, install_method, linear
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.products import as_array, matmul, no_out, swapped
@@ -43,7 +43,7 @@ def _diagonal_shape(x: Any, offset: int, axis1: int, axis2: int) -> Spec:
     return Spec(np.diagonal(np.broadcast_to(np.zeros((), bool), x.shape), offset, axis1, axis2).shape, x.dtype)
 
 
-_diagonal = linear(
+_diagonal: Operation = linear(
     np.diagonal,
     lambda ct, _y, _x, **place: _embedded(ct, shape=shape_of(_x), **place),
     name="diagonal",
@@ -57,7 +57,7 @@ _diagonal = linear(
     ],
     shape=_diagonal_shape,
 )  # fmt: skip
-_embedded = linear(
+_embedded: Operation = linear(
     _embed,
     lambda ct, _y, _x, offset, axis1, axis2, shape: _diagonal(ct, offset=offset, axis1=axis1, axis2=axis2),
     name="embed_diagonal",
@@ -123,16 +123,23 @@ def matrix_transpose(x: Any, /) -> Any:
 # -- triangles -----------------------------------------------------------------------------------------------
 
 
+def _lower(shape: tuple[int, ...], k: int) -> Any:
+    """Mask of the entries on and below diagonal `k`; as in NumPy, a vector is repeated to a square matrix."""
+    if not shape:
+        raise TypeError("np.triu, np.tril: a 0-dimensional array has no triangle.")
+    return np.tri(shape[-2] if len(shape) > 1 else shape[-1], shape[-1], k, dtype=bool)
+
+
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
     """Upper triangle; the entries below diagonal `k` are 0."""
-    return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), np.zeros((), m.dtype), m)
+    return np.where(_lower(m.shape, k - 1), np.zeros((), m.dtype), m)
 
 
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
     """Lower triangle; the entries above diagonal `k` are 0."""
-    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, np.zeros((), m.dtype))
+    return np.where(_lower(m.shape, k), m, np.zeros((), m.dtype))
 
 
 @implements(np.triu_indices_from)
@@ -185,8 +192,10 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
         raise ValueError("np.linalg.multi_dot: expecting at least two arrays.")
     for i, x in enumerate(arrays):
         if x.ndim != 2 and not (x.ndim == 1 and i in (0, len(arrays) - 1)):
-            raise np.linalg.LinAlgError(f"np.linalg.multi_dot: array {i} is {x.ndim}-dimensional; it must be a matrix "
-                                        "(the first and the last may be vectors).")
+            raise np.linalg.LinAlgError(
+                f"np.linalg.multi_dot: array {i} is {x.ndim}-dimensional; it must be a matrix "
+                "(the first and the last may be vectors)."
+            )
     split = _cheapest([1 if arrays[0].ndim == 1 else arrays[0].shape[0], *(x.shape[0] for x in arrays[1:]),
                        1 if arrays[-1].ndim == 1 else arrays[-1].shape[1]])  # fmt: skip
     return _chain(arrays, split, 0, len(arrays) - 1)

@@ -16,7 +16,7 @@ import numpy as np
 
 from autodiff.core import UFUNCS, Sample, Spec, Tracer, implements, install_method, install_operator, multilinear
 from autodiff.core.errors import describe, missing_rule
-from autodiff.core.operation import Binary
+from autodiff.core.operation import Binary, Operation
 from autodiff.core.spec import dtype_of, shape_of
 
 __all__ = ["cross", "dot", "inner", "kron", "matmul", "outer", "tensordot", "vdot", "vecdot"]
@@ -51,11 +51,15 @@ def matmul_shape(a: Any, b: Any) -> Spec:
     """Shape and dtype of ``a @ b``."""
     sa, sb = shape_of(a), shape_of(b)
     if not sa or not sb or sa[-1] != sb[-2 if len(sb) > 1 else 0]:
-        raise ValueError(f"matmul: shapes {sa} and {sb} do not match; the last axis of the first operand is summed "
-                         "with the last but one (of a vector: the only one) of the second.")
+        raise ValueError(
+            f"matmul: shapes {sa} and {sb} do not match; the last axis of the first operand is summed "
+            "with the last but one (of a vector: the only one) of the second."
+        )
     batch = np.broadcast_shapes(sa[:-2], sb[:-2])
-    return Spec(batch + (sa[-2:-1] if len(sa) > 1 else ()) + (sb[-1:] if len(sb) > 1 else ()),
-                np.result_type(dtype_of(a), dtype_of(b)))
+    return Spec(
+        batch + (sa[-2:-1] if len(sa) > 1 else ()) + (sb[-1:] if len(sb) > 1 else ()),
+        np.result_type(dtype_of(a), dtype_of(b)),
+    )
 
 
 def _left(ct: Any, _y: Any, _a: Any, b: Any) -> Any:
@@ -223,8 +227,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     sa, sb = a.shape, b.shape
     shape = (*(sa[i] for i in free_a), *(sb[i] for i in free_b))
     y = _matmul(
-        folded(a, free_a + sum_a, (math.prod(sa[i] for i in free_a),) * bool(free_a), (math.prod(sa[i] for i in sum_a),)),
-        folded(b, sum_b + free_b, (math.prod(sb[i] for i in sum_b),), (math.prod(sb[i] for i in free_b),) * bool(free_b)),
+        folded(
+            a, free_a + sum_a, (math.prod(sa[i] for i in free_a),) * bool(free_a), (math.prod(sa[i] for i in sum_a),)
+        ),
+        folded(
+            b, sum_b + free_b, (math.prod(sb[i] for i in sum_b),), (math.prod(sb[i] for i in free_b),) * bool(free_b)
+        ),
     )
     return y if shape_of(y) == shape else np.reshape(y, shape)
 
@@ -252,7 +260,9 @@ def _paired_axes(a: Any, b: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int,
         pairs.append(tuple(np.lib.array_utils.normalize_axis_index(operator.index(i), x.ndim) for i in given))
     sum_a, sum_b = pairs
     if [a.shape[i] for i in sum_a] != [b.shape[i] for i in sum_b] or len(set(sum_a)) != len(sum_a) != len(set(sum_b)):
-        raise ValueError(f"tensordot: shape-mismatch for sum over axes {sum_a} of {describe(a)} and {sum_b} of {describe(b)}.")
+        raise ValueError(
+            f"tensordot: shape-mismatch for sum over axes {sum_a} of {describe(a)} and {sum_b} of {describe(b)}."
+        )
     return sum_a, sum_b
 
 
@@ -278,7 +288,7 @@ def _cross_values(a: Any, b: Any) -> Any:
     return y
 
 
-_cross = multilinear(
+_cross: Operation = multilinear(
     _cross_values,
     lambda ct, _y, _a, b: _cross(b, ct),
     lambda ct, _y, a, _b: _cross(ct, a),
@@ -305,10 +315,15 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
         b = np.moveaxis(b, axisb, -1)
     sizes = (a.shape[-1], b.shape[-1])
     if not {2, 3}.issuperset(sizes):
-        raise ValueError(f"cross: incompatible dimensions for cross product: {describe(a)} and {describe(b)} (must be 2 or 3)")
+        raise ValueError(
+            f"cross: incompatible dimensions for cross product: {describe(a)} and {describe(b)} (must be 2 or 3)"
+        )
     if 2 in sizes:
-        warnings.warn("np.cross of 2-dimensional vectors is deprecated (NumPy 2.0); use 3-dimensional vectors.",
-                      DeprecationWarning, stacklevel=2)
+        warnings.warn(
+            "np.cross of 2-dimensional vectors is deprecated (NumPy 2.0); use 3-dimensional vectors.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
         if sizes == (2, 2):
             return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
         a, b = _with_third(a), _with_third(b)
@@ -341,7 +356,9 @@ def linalg_outer(x1: Any, x2: Any, /) -> Any:
     """Outer product of two vectors."""
     x1, x2 = as_array(x1), as_array(x2)
     if x1.ndim != 1 or x2.ndim != 1:
-        raise ValueError(f"np.linalg.outer: input arrays must be one-dimensional, but they are {x1.ndim=} and {x2.ndim=}.")
+        raise ValueError(
+            f"np.linalg.outer: input arrays must be one-dimensional, but they are {x1.ndim=} and {x2.ndim=}."
+        )
     return outer(x1, x2)
 
 
@@ -356,8 +373,10 @@ def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """Cross product of vectors with three entries."""
     x1, x2 = as_array(x1), as_array(x2)
     if x1.shape[axis] != 3 or x2.shape[axis] != 3:
-        raise ValueError(f"np.linalg.cross: both arrays must be (arrays of) 3-dimensional vectors, not {describe(x1)} "
-                         f"and {describe(x2)}.")
+        raise ValueError(
+            f"np.linalg.cross: both arrays must be (arrays of) 3-dimensional vectors, not {describe(x1)} "
+            f"and {describe(x2)}."
+        )
     return cross(x1, x2, axis=axis)
 
 

@@ -74,7 +74,7 @@ def _samples(of_knots: bool, params: list[dict[str, Any]]) -> Any:
         for own in params:
             for shape in ((5,), (), (2, 3), (0,)):
                 xp = np.arange(4.0) + rng.uniform(-0.2, 0.2, 4)
-                x = np.asarray(rng.permuted(np.resize([0.5, -1.0, 1.5, 2.5, 4.0], shape)), float)
+                x = np.resize([0.5, -1.0, 1.5, 2.5, 4.0], shape)
                 found.append(Sample((rng.normal(size=4 if of_knots else shape), x, xp), own))
         return found
 
@@ -87,7 +87,7 @@ _UNIFORM = {"left": False, "right": False}
 
 def _interpolation(name: str, fn: Any, transpose: Any, by_x: Any, by_xp: Any, *, of_knots: bool) -> Operation:
     """An operation that is linear in its first argument, with explicit forward rules for the positions."""
-    takes_ends = name.startswith("interp")
+    takes_ends = "slope" not in name
     op = Operation(
         name,
         fn,
@@ -100,7 +100,7 @@ def _interpolation(name: str, fn: Any, transpose: Any, by_x: Any, by_xp: Any, *,
     return op
 
 
-_interp = _interpolation(
+_interp: Operation = _interpolation(
     "interp",
     _interp_values,
     lambda ct, _y, _f, x, xp, **ends: _interp_transpose(ct, x, xp, **ends),
@@ -108,7 +108,7 @@ _interp = _interpolation(
     lambda t, _y, f, x, xp, **ends: -(_slope(f, x, xp) * _interp(t, x, xp, **_UNIFORM)),
     of_knots=True,
 )
-_slope = _interpolation(
+_slope: Operation = _interpolation(
     "interp_slope",
     _slope_values,
     lambda ct, _y, _f, x, xp: _slope_transpose(ct, x, xp),
@@ -116,7 +116,7 @@ _slope = _interpolation(
     lambda t, _y, f, x, xp: -(_slope(f, x, xp) * _slope(t, x, xp)),
     of_knots=True,
 )
-_interp_transpose = _interpolation(
+_interp_transpose: Operation = _interpolation(
     "interp_transpose",
     _interp_transpose_values,
     lambda ct, _y, _f, x, xp, **ends: _interp(ct, x, xp, **ends),
@@ -124,8 +124,8 @@ _interp_transpose = _interpolation(
     lambda t, _y, f, x, xp, **ends: -_slope_transpose(f * _interp(t, x, xp, **_UNIFORM), x, xp),
     of_knots=False,
 )
-_slope_transpose = _interpolation(
-    "slope_transpose",
+_slope_transpose: Operation = _interpolation(
+    "interp_slope_transpose",
     _slope_transpose_values,
     lambda ct, _y, _f, x, xp: _slope(ct, x, xp),
     lambda t, _y, f, x, xp: None,
@@ -133,7 +133,7 @@ _slope_transpose = _interpolation(
     of_knots=False,
 )
 
-_order = constant(lambda xp: np.argsort(xp), name="interp_order", shape=lambda xp: Spec(xp.shape, np.intp))
+_order = constant(np.argsort, name="interp_order", shape=lambda xp: Spec(xp.shape, np.intp))
 
 
 @implements(np.interp)
@@ -141,7 +141,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     """Piecewise linear interpolation, differentiable in all its arrays; float64 or complex128, as in NumPy."""
     x, xp, fp = as_array(x), as_array(xp), as_array(fp)
     if xp.ndim != 1 or fp.ndim != 1 or len(xp) != len(fp) or not len(xp):
-        raise ValueError(f"np.interp: xp and fp must be 1-D and of the same length, not {describe(xp)} and {describe(fp)}.")
+        raise ValueError(
+            f"np.interp: xp and fp must be 1-D and of the same length, not {describe(xp)} and {describe(fp)}."
+        )
     if any(dtype_of(v).kind == "c" for v in (x, xp)):
         raise TypeError(f"np.interp: x and xp must be real, not {describe(x)} and {describe(xp)}.")
     if period is not None:
@@ -175,7 +177,7 @@ def _valid_values(x: Any, v: Any) -> Any:
     return np.convolve(x, v[::-1], "valid")
 
 
-_full = multilinear(
+_full: Operation = multilinear(
     lambda a, v: np.convolve(a, v, "full"),
     lambda ct, _y, _a, v: _valid(ct, v),
     lambda ct, _y, a, _v: _valid(ct, a),
@@ -183,7 +185,7 @@ _full = multilinear(
     samples=lambda rng: [Sample((rng.normal(size=n), rng.normal(size=m))) for n, m in ((4, 2), (2, 3), (1, 1), (3, 3))],
     shape=lambda a, v: Spec((a.shape[0] + v.shape[0] - 1,), np.result_type(dtype_of(a), dtype_of(v))),
 )
-_valid = multilinear(
+_valid: Operation = multilinear(
     _valid_values,
     lambda ct, _y, _x, v: _full(ct, v),
     lambda ct, _y, x, _v: _valid(x, ct),
@@ -198,7 +200,9 @@ def _mode(name: str, mode: Any, a: Any, v: Any) -> str:
     if mode not in ("full", "same", "valid"):
         raise ValueError(f"{name}: mode must be 'full', 'same' or 'valid', not {mode!r}.")
     if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size:
-        raise ValueError(f"{name}: the operands must be one-dimensional and not empty, not {describe(a)} and {describe(v)}.")
+        raise ValueError(
+            f"{name}: the operands must be one-dimensional and not empty, not {describe(a)} and {describe(v)}."
+        )
     return str(mode)
 
 
