@@ -36,7 +36,7 @@ def test_interp_complex():
 
 def test_interp_period():
     xp = np.array([190.0, -190.0, 350.0, -350.0])
-    x = np.array([-180.0, -170.0, -200.0, 3.0, 172.0, 365.0])
+    x = np.array([-180.0, -171.0, -200.0, 3.0, 172.0, 365.0])
     check(lambda x, fp: np.interp(x, xp, fp, period=360), x, FP)
     check(lambda x, xp, fp: np.interp(x, xp, fp, period=-360.0), x / 100, xp / 100 + 0.001, FP)
     with pytest.raises(ValueError, match="non-zero"):

@@ -17,7 +17,7 @@ import numpy as np
 
 from autodiff.core import Sample, Spec, implements, multilinear
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.products import as_array, folded, no_out
+from autodiff.ops.products import as_array, no_out
 
 __all__ = ["einsum"]
 
@@ -25,14 +25,14 @@ LETTERS = string.ascii_uppercase + string.ascii_lowercase  # NumPy's order of in
 
 
 class Pair(NamedTuple):
-    """How two operands are contracted by one matrix product."""
+    """How two operands are contracted by one matrix product; None for a step that changes nothing."""
 
-    order_a: tuple[int, ...]
-    order_b: tuple[int, ...]
-    shape_a: tuple[int, ...]
-    shape_b: tuple[int, ...]
-    shape: tuple[int, ...]
-    order: tuple[int, ...]
+    order_a: tuple[int, ...] | None
+    order_b: tuple[int, ...] | None
+    shape_a: tuple[int, ...] | None
+    shape_b: tuple[int, ...] | None
+    shape: tuple[int, ...] | None
+    order: tuple[int, ...] | None
 
 
 class Operand(NamedTuple):
@@ -139,10 +139,19 @@ def contract(operands: list[Any], terms: tuple[str, ...], out: str, optimize: An
 
 
 def _multiplied(a: Any, b: Any, plan: Pair) -> Any:
-    y = folded(a, plan.order_a, plan.shape_a) @ folded(b, plan.order_b, plan.shape_b)
-    if shape_of(y) != plan.shape:
-        y = np.reshape(y, plan.shape)
-    return np.transpose(y, plan.order) if plan.order else y
+    order_a, order_b, shape_a, shape_b, shape, order = plan
+    if order_a is not None:
+        a = np.transpose(a, order_a)
+    if order_b is not None:
+        b = np.transpose(b, order_b)
+    if shape_a is not None:
+        a = np.reshape(a, shape_a)
+    if shape_b is not None:
+        b = np.reshape(b, shape_b)
+    y = a @ b
+    if shape is not None:
+        y = np.reshape(y, shape)
+    return y if order is None else np.transpose(y, order)
 
 
 def _stepwise(operands: list[Any], terms: list[str], out: str, optimize: Any) -> Any:
@@ -172,16 +181,24 @@ def pair_plan(a: str, b: str, out: str, shape_a: tuple[int, ...], shape_b: tuple
     def merged(labels: list[str]) -> tuple[int, ...]:
         return (int(np.prod([size[c] for c in labels], dtype=int)),) if labels else ()
 
-    stack = tuple(size[c] for c in batch)
+    def arranged(term: str, *groups: list[str]) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+        """Order of the axes, and their shape when all groups but the first are merged."""
+        order = [c for group in groups for c in group]
+        shape = (*(size[c] for c in groups[0]), *merged(groups[1]), *merged(groups[2]))
+        moved = None if order == list(term) else tuple(term.index(c) for c in order)
+        return moved, None if shape == tuple(size[c] for c in order) else shape
+
+    order_a, shape_a = arranged(a, batch, free_a, summed)
+    order_b, shape_b = arranged(b, batch, summed, free_b)
     natural = batch + free_a + free_b
-    order = tuple(natural.index(c) for c in out)
+    split = len(free_a) > 1 or len(free_b) > 1
     return Pair(
-        order_a=tuple(a.index(c) for c in batch + free_a + summed),
-        order_b=tuple(b.index(c) for c in batch + summed + free_b),
-        shape_a=stack + merged(free_a) + merged(summed),
-        shape_b=stack + merged(summed) + merged(free_b),
-        shape=tuple(size[c] for c in natural),
-        order=() if natural == list(out) else order,
+        order_a,
+        order_b,
+        shape_a,
+        shape_b,
+        tuple(size[c] for c in natural) if split else None,
+        None if natural == list(out) else tuple(natural.index(c) for c in out),
     )
 
 

@@ -138,7 +138,11 @@ _order = constant(np.argsort, name="interp_order", shape=lambda xp: Spec(xp.shap
 
 @implements(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    """Piecewise linear interpolation, differentiable in all its arrays; float64 or complex128, as in NumPy."""
+    """Piecewise linear interpolation, differentiable in `x`, `xp`, `fp` and the values outside.
+
+    The result is float64 or complex128, as in NumPy. At a knot the derivative with respect to `x` is the slope of
+    the piece on its right, at the last knot that of the last piece; outside it is 0.
+    """
     x, xp, fp = as_array(x), as_array(xp), as_array(fp)
     if xp.ndim != 1 or fp.ndim != 1 or len(xp) != len(fp) or not len(xp):
         raise ValueError(
