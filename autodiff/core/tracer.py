@@ -176,8 +176,11 @@ class Tracer(Traced):
     def __hash__(self) -> int:
         return id(self)
 
-    def __deepcopy__(self, memo: Any) -> Tracer:
+    def __copy__(self) -> Tracer:
         return self  # immutable
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        return self
 
     def __reduce__(self) -> NoReturn:
         raise DifferentiationError(f"pickle: a traced value ({describe(self)}) exists only inside its transform.")
