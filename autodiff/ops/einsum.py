@@ -188,15 +188,14 @@ def pair_plan(a: str, b: str, out: str, shape_a: tuple[int, ...], shape_b: tuple
         moved = None if order == list(term) else tuple(term.index(c) for c in order)
         return moved, None if shape == tuple(size[c] for c in order) else shape
 
-    order_a, shape_a = arranged(a, batch, free_a, summed)
-    order_b, shape_b = arranged(b, batch, summed, free_b)
+    (order_a, folded_a), (order_b, folded_b) = arranged(a, batch, free_a, summed), arranged(b, batch, summed, free_b)
     natural = batch + free_a + free_b
     split = len(free_a) > 1 or len(free_b) > 1
     return Pair(
         order_a,
         order_b,
-        shape_a,
-        shape_b,
+        folded_a,
+        folded_b,
         tuple(size[c] for c in natural) if split else None,
         None if natural == list(out) else tuple(natural.index(c) for c in out),
     )
