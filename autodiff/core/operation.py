@@ -499,7 +499,10 @@ class Single(Operation):
             return bind(self, (x,), params)
         primal = x.primal
         y = self(primal, **params) if isinstance(primal, Traced) else self.fn(primal, **params)
-        shape, dtype = shape_of(y), dtype_of(y)
+        try:
+            shape, dtype = y.shape, y.dtype
+        except AttributeError:  # a Python scalar
+            shape, dtype = (), dtype_of(y)
         if dtype.kind not in "fc":
             return y
         try:

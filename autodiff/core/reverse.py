@@ -79,7 +79,7 @@ class Adjoints:
         have = self.of.get(node)
         if have is None:
             value = np.zeros(node.shape, node.dtype)
-            mask = None if node.op is None else np.ones(node.shape, bool)
+            mask = None if _plain(node) else np.ones(node.shape, bool)
             self.of[node] = value if mask is None else Marked(value, mask)
         elif type(have) is Marked and node in self.owned:
             return have.value, have.mask
@@ -92,6 +92,15 @@ class Adjoints:
             self.of[node] = value
         self.owned.add(node)
         return value, mask
+
+
+def _plain(node: Node) -> bool:
+    """Whether no weight can multiply the adjoint of `node` any more: an input, or a selection from one."""
+    op = node.op
+    if op is None:
+        return True
+    parent = node.parents[0] if op.scatter is not None else None
+    return parent is not None and parent.op is None
 
 
 def reachable(roots: Iterable[Node], stop: int) -> list[Node]:
@@ -162,7 +171,7 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
                     sums.add(parent, c)
                 else:
                     of[parent] = c
-            else:
+            elif op.scatter is None or type(ct) is Marked or not pull_scatter(node, ct, sums):
                 pull_step(node, ct, sums)
     return inputs
 
@@ -199,7 +208,7 @@ def pull_step(node: Node, ct: Any, sums: Adjoints) -> None:
         entries[op.index] = full(drop_marks(ct), node)
     elif op.elementwise:
         pull_elementwise(node, ct, sums)
-    elif op.scatter is None or not pull_scatter(node, ct, sums):
+    else:
         pull_structure(node, ct, sums)
 
 
@@ -216,7 +225,8 @@ def pull_structure(node: Node, ct: Any, sums: Adjoints) -> None:
     mask = None
     if type(ct) is Marked:
         mask, ct = ct.mask, ct.value
-    ct = full(ct, node)
+    if ct.shape != node.shape:
+        ct = full(ct, node)
     y, args, params = node.result(), node.operands(), node.params
     for i, parent in enumerate(node.parents):
         if parent is None:
@@ -224,12 +234,13 @@ def pull_structure(node: Node, ct: Any, sums: Adjoints) -> None:
         c = op.vjp_of(i, ct, y, args, params)
         if c is None:
             continue
-        c = conform(c, parent)
-        if parent.op is not None and op.structural and (mask is not None or op.scatter is not None):
-            unmarked = np.logical_not(mask).astype(node.dtype) if mask is not None else np.ones_like(ct, dtype=node.dtype)
+        if c.shape != parent.shape or c.dtype is not parent.dtype:
+            c = conform(c, parent)
+        if op.structural and (mask is not None or op.scatter is not None) and not _plain(parent):
+            unmarked = np.logical_not(mask).astype(node.dtype) if mask is not None else np.ones(node.shape, node.dtype)
             reached = conform(op.vjp_of(i, unmarked, y, args, params), parent) != 0
             c = Marked(full(c, parent), np.logical_not(full(reached, parent)))
-        sums.add(parent, c)
+        sums.add(parent, c, fresh=c is not ct)
 
 
 def pull_elementwise(node: Node, ct: Any, sums: Adjoints) -> None:
@@ -272,7 +283,7 @@ def pull_scatter(node: Node, ct: Any, sums: Adjoints) -> bool:
     target, unchosen = sums.buffer(parent)
     if target is None:
         return False
-    node.op.scatter(target, unchosen, full(ct, node), *node.args[1:], **node.params)
+    node.op.scatter(target, unchosen, ct if ct.shape == node.shape else full(ct, node), *node.args[1:], **node.params)
     return True
 
 

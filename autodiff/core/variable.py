@@ -65,7 +65,7 @@ class Node:
 
     def operands(self) -> tuple[Any, ...]:
         """Return the arguments for the rule; those not kept are replaced by their nodes, which know the shape."""
-        return tuple([p if a is None and p is not None else a for a, p in zip(self.args, self.parents, strict=True)])
+        return tuple([p if a is None and p is not None else a for a, p in zip(self.args, self.parents)])  # noqa: B905
 
     def result(self) -> Any:
         """Return the step's value if it was kept, else the node itself for its shape."""
@@ -146,6 +146,7 @@ class Call:
 
     name = "call"
     elementwise = single = False
+    scatter = None
 
     def push(self, ts: list[Any]) -> list[Any]:
         """Tangents of the results from those of the arguments (None: zero)."""
@@ -161,6 +162,7 @@ class Project:
 
     name = "project"
     elementwise = single = False
+    scatter = None
 
     def __init__(self, index: int, count: int) -> None:
         self.index = index
