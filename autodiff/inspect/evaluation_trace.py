@@ -179,7 +179,9 @@ class EvaluationTrace:
             for step in (*self.inputs, *self.steps):
                 if index in (step.name, step.label):
                     return step
-            raise KeyError(f"{index!r} is no step of this trace, which goes from v{1 - len(self.inputs)} to v{len(self)}.")
+            raise KeyError(
+                f"{index!r} is no step of this trace, which goes from v{1 - len(self.inputs)} to v{len(self)}."
+            )
         return self.steps[index]
 
     def __repr__(self) -> str:
@@ -350,7 +352,9 @@ def _match(x: Any, step: Step) -> Any:
         return x.item() if step.weak and isinstance(x, (np.ndarray, np.generic)) else x
     elif step.weak and not isinstance(x, Tracer) and np.can_cast(dtype, step.dtype, "safe"):
         return type(step.value)(x)
-    raise TypeError(f"eval: {step.label} is {dtype}, but {step.dtype} was recorded; convert it, or trace the function again.")
+    raise TypeError(
+        f"eval: {step.label} is {dtype}, but {step.dtype} was recorded; convert it, or trace the function again."
+    )
 
 
 def _check(guards: Sequence[Guard], value: Any) -> None:

@@ -35,7 +35,7 @@ _PREFIX = {"log": "ln", "sqrt": "√", "cbrt": "∛", "logical_not": "¬", "conj
 #: What a graph shows in place of an operation's name.
 SYMBOLS = {name: symbol for name, (symbol, _) in _INFIX.items()} | _PREFIX | {
     "negative": "−", "power": "xʸ", "square": "x²", "sum": "Σ", "absolute": "|x|", "prod": "Π", "transpose": "ᵀ",
-    "getitem": "x[i]", "exp": "exp",
+    "getitem": "x[i]", "gather": "x[i]", "exp": "exp",
 }  # fmt: skip
 
 Text = tuple[str, int]
@@ -131,6 +131,10 @@ def operation(step: Step, parts: list[Text], digits: int = 3) -> Text:
         return f"{_AROUND[name][0]}{parts[0][0]}{_AROUND[name][1]}", ATOM
     if name == "getitem":
         return f"{wrap(parts[0], ATOM)}[{_index(step.params['index'])}]", ATOM
+    if name == "gather":
+        rest = iter(parts[1:])
+        index = [next(rest)[0] if repr(p) == "·" else _index(p) for p in step.params["pattern"]]
+        return f"{wrap(parts[0], ATOM)}[{', '.join(index)}]", ATOM
     if name == "reciprocal":
         return _infix("/", PRODUCT, ("1", ATOM), parts[0])
     if name == "transpose" and step.params.get("axes") == tuple(range(step.ndim))[::-1]:
@@ -141,7 +145,8 @@ def operation(step: Step, parts: list[Text], digits: int = 3) -> Text:
     params = [f"{k}={_param(v)}" for k, v in step.params.items() if v is not None and v is not False]
     if len(parts) == 1 and not params:
         gap = "" if word in {"√", "∛", "¬"} else " "
-        return (f"{word}{gap}{parts[0][0]}" if parts[0][1] == ATOM else f"{word}({parts[0][0]})"), PREFIX
+        plain = parts[0][1] == ATOM and not parts[0][0].endswith(")")
+        return (f"{word}{gap}{parts[0][0]}" if plain else f"{word}({parts[0][0]})"), PREFIX
     return f"{word}({', '.join([text for text, _ in parts] + params)})", ATOM
 
 

@@ -257,7 +257,9 @@ class Formulas:
             symbols[made.step] = text, value
             return made
 
-        known = {x: symbol(subscript(x.index), v) for x, v in zip(step.operands, args, strict=True) if isinstance(x, Step)}
+        known = {
+            x: symbol(subscript(x.index), v) for x, v in zip(step.operands, args, strict=True) if isinstance(x, Step)
+        }
         own = [known.get(x, x) if isinstance(x, Step) else x for x in step.operands]
         marked: dict[Any, Recorded] = {}
         ts = []
@@ -276,7 +278,8 @@ class Formulas:
         if not numbers or any(shape_of(v) for _, v in symbols.values()):
             return [text]
         values = {s: value_text(v, self.digits) for s, (_, v) in symbols.items()}
-        return [text, expression(out.step, values, self.digits)[0]]
+        filled = expression(out.step, values, self.digits)[0]
+        return [text, filled] if len(filled) <= LONGEST else [text]
 
 
 class _Add:
@@ -356,10 +359,12 @@ class Table:
         rule = "  ".join("-" * w for w in widths)
         text = []
         for section in filter(None, sections):
-            text.append([
-                "  ".join(cell + " " * (w - width(cell)) for cell, w in zip(line, widths, strict=True)).rstrip()
-                for line in section
-            ])
+            text.append(
+                [
+                    "  ".join(cell + " " * (w - width(cell)) for cell, w in zip(line, widths, strict=True)).rstrip()
+                    for line in section
+                ]
+            )
         return f"\n{rule}\n".join("\n".join(lines) for lines in text)
 
     __repr__ = __str__
@@ -369,7 +374,9 @@ class Table:
         body = []
         for section in filter(None, self.sections):
             for at, line in enumerate(section):
-                style = "text-align:left;padding:2px 16px;white-space:nowrap" + (";border-top:1px solid" if at == 0 else "")
+                style = "text-align:left;padding:2px 16px;white-space:nowrap" + (
+                    ";border-top:1px solid" if at == 0 else ""
+                )
                 body.append("<tr>" + "".join(f'<td style="{style}">{html.escape(c)}</td>' for c in line) + "</tr>")
         return (
             '<table style="border-top:2px solid;border-bottom:2px solid;border-collapse:collapse">'
@@ -428,11 +435,13 @@ class _Lines:
             if not isinstance(y, Step):
                 lines.append((join(name, show(y, self.digits)), join(accent(name, DOT), "0"), ""))
                 continue
-            lines.append((
-                join(name, subscript(y.index), show(self.sweeps.primals[y], self.digits)),
-                self._value(self.sweeps.tangents, y, accent(name, DOT), dot(y)),
-                self._value(self.sweeps.adjoints, y, bar(y), accent(name, BAR)),
-            ))
+            lines.append(
+                (
+                    join(name, subscript(y.index), show(self.sweeps.primals[y], self.digits)),
+                    self._value(self.sweeps.tangents, y, accent(name, DOT), dot(y)),
+                    self._value(self.sweeps.adjoints, y, bar(y), accent(name, BAR)),
+                )
+            )
         return lines
 
 
