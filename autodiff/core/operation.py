@@ -91,6 +91,7 @@ class Operation:
         "linear_args",
         "marks",
         "name",
+        "pair",
         "samples",
         "scatter",
         "shape_rule",
@@ -141,6 +142,7 @@ class Operation:
         self.smooth = smooth
         self.scatter = scatter
         self.single = isinstance(self, Single) and scatter is None  # its backward step needs no loop
+        self.pair = isinstance(self, Binary) and not is_elementwise and not structural  # nor does this one's
         self._keeps: dict[int, tuple[bool, tuple[bool, ...]]] = {}
         if register:
             if name in REGISTRY:

@@ -171,6 +171,8 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
                     sums.add(parent, c)
                 else:
                     of[parent] = c
+            elif op.pair and type(ct) is not Marked:
+                pull_pair(node, ct if ct.shape == node.shape else full(ct, node), sums)
             elif op.scatter is None or type(ct) is Marked or not pull_scatter(node, ct, sums):
                 pull_step(node, ct, sums)
     return inputs
@@ -212,6 +214,23 @@ def pull_step(node: Node, ct: Any, sums: Adjoints) -> None:
         pull_structure(node, ct, sums)
 
 
+def pull_pair(node: Node, ct: Any, sums: Adjoints) -> None:
+    """Pull an adjoint through an operation of two arguments without parameters (`matmul`)."""
+    (left, right), (a, b) = node.parents, node.args
+    x, z = left if a is None else a, right if b is None else b
+    y = node.result()
+    if left is not None:
+        c = node.op.vjps[0](ct, y, x, z)
+        if c.shape != left.shape or c.dtype is not left.dtype:
+            c = conform(c, left)
+        sums.add(left, c, fresh=c is not ct)
+    if right is not None:
+        c = node.op.vjps[1](ct, y, x, z)
+        if c.shape != right.shape or c.dtype is not right.dtype:
+            c = conform(c, right)
+        sums.add(right, c, fresh=c is not ct)
+
+
 def pull_call(node: Node, cts: list[Any], sums: Adjoints) -> None:
     """Pull the adjoints of all results of a call."""
     for parent, c in zip(node.parents, node.op.pull(cts), strict=True):
@@ -237,7 +256,7 @@ def pull_structure(node: Node, ct: Any, sums: Adjoints) -> None:
         if c.shape != parent.shape or c.dtype is not parent.dtype:
             c = conform(c, parent)
         if op.structural and (mask is not None or op.scatter is not None) and not _plain(parent):
-            unmarked = np.logical_not(mask).astype(node.dtype) if mask is not None else np.ones(node.shape, node.dtype)
+            unmarked = np.logical_not(mask).astype(node.dtype) if mask is not None else np.ones_like(ct, dtype=node.dtype)
             reached = conform(op.vjp_of(i, unmarked, y, args, params), parent) != 0
             c = Marked(full(c, parent), np.logical_not(full(reached, parent)))
         sums.add(parent, c, fresh=c is not ct)
@@ -315,11 +334,17 @@ def unbroadcast(c: Any, shape: tuple[int, ...]) -> Any:
 def stretched(have: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """Axes that broadcasting from `shape` to `have` added or stretched; None if it does not lead there."""
     extra = len(have) - len(shape)
-    if not shape:
-        return tuple(range(extra))
-    if extra < 0 or any(n not in (h, 1) for n, h in zip(shape, have[extra:], strict=True)):
+    if extra < 0:
         return None
-    return tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1)
+    added = (0,) if extra == 1 else tuple(range(extra))
+    if have[extra:] == shape:
+        return added
+    for i, n in enumerate(shape, extra):
+        if n != have[i]:
+            if n != 1:
+                return None
+            added += (i,)
+    return added
 
 
 def reduce_mask(mask: Any, shape: tuple[int, ...]) -> Any:

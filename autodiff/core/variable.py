@@ -145,7 +145,7 @@ class Call:
     """
 
     name = "call"
-    elementwise = single = False
+    elementwise = single = pair = False
     scatter = None
 
     def push(self, ts: list[Any]) -> list[Any]:
@@ -161,7 +161,7 @@ class Project:
     """Result number `index` of a `Call` with `count` results."""
 
     name = "project"
-    elementwise = single = False
+    elementwise = single = pair = False
     scatter = None
 
     def __init__(self, index: int, count: int) -> None:
