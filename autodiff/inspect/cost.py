@@ -86,15 +86,17 @@ def _sort(step: Step) -> int:
 #: one for each element of its result, one that only moves entries nothing, anything else one for each element it reads.
 FLOPS: dict[str, Callable[[Step], int]] = (
     dict.fromkeys(("matmul", "dot", "matvec", "vecmat", "vecdot", "inner"), _matmul)
-    | dict.fromkeys(("sum", "mean", "prod", "cumsum", "cumprod", "max", "min", "amax", "amin", "argmax", "argmin"), _read)
+    | dict.fromkeys(("sum", "mean", "prod", "cumsum", "cumprod", "max", "min", "argmax", "argmin"), _read)
     | dict.fromkeys(("var", "std"), lambda step: 4 * _read(step))
     | dict.fromkeys(("all", "any", "scatter_add", "scatter"), _read)
-    | dict.fromkeys(("where", "cast", "positive", "conjugate", "real", "imag", "pick", "copy", "stop_gradient"), _nothing)
+    | dict.fromkeys(("where", "cast", "positive", "conjugate", "real", "imag", "pick", "copy"), _nothing)
+    | dict.fromkeys(("stop_gradient",), _nothing)
     | dict.fromkeys(("sort", "argsort", "partition"), _sort)
     | dict.fromkeys(("fft", "ifft", "rfft", "irfft", "fftn", "ifftn", "rfftn", "irfftn"), _fft)
     | {
         "einsum": _einsum, "convolve": _correlate, "correlate": _correlate,
-        "cholesky": _square(1 / 3), "det": _square(2 / 3), "slogdet": _square(2 / 3), "inv": _square(2), "solve": _square(2 / 3),
+        "cholesky": _square(1 / 3), "det": _square(2 / 3), "slogdet": _square(2 / 3), "inv": _square(2),
+        "solve": _square(2 / 3),
         "qr": _square(4 / 3), "eigh": _square(9), "eigvalsh": _square(4 / 3), "svd": _square(22), "pinv": _square(22),
     }
 )  # fmt: skip

@@ -68,7 +68,8 @@ class Drawing:
         return self.dot
 
     def __repr__(self) -> str:
-        return f"<drawing of {self.title}: {len(self.vertices)} vertices, {len(self.edges)} edges; .dot, .mermaid, .save(path)>"
+        size = f"{len(self.vertices)} vertices, {len(self.edges)} edges"
+        return f"<drawing of {self.title}: {size}; .dot, .mermaid, .save(path)>"
 
     @property
     def dot(self) -> str:
@@ -76,7 +77,8 @@ class Drawing:
         lines = [
             f"digraph {_dot_text(self.title)} {{",
             '  graph [rankdir=LR, nodesep=0.25, ranksep=0.45, bgcolor="white", pad=0.2];',
-            '  node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=11, margin="0.12,0.06", penwidth=1.2];',
+            '  node [shape=box, style="rounded,filled", margin="0.12,0.06", penwidth=1.2];',
+            '  node [fontname="Helvetica", fontsize=11];',
             '  edge [color="#64748b", arrowsize=0.6, penwidth=1.1];',
         ]
         lines += [f"  {v.key} [{_dot_style(v)}];" for v in self.vertices]
@@ -110,16 +112,17 @@ class Drawing:
             target.write_text(text, encoding="utf-8")
         else:
             raise ValueError(
-                f"draw: unknown format {kind!r} for {target.name!r}; use .dot, .gv, .mmd or .md (text), or .svg, .png or .pdf."
+                f"draw: unknown format {kind!r} for {target.name!r}; use .dot, .gv, .mmd or .md (text), or .svg, .png "
+                "or .pdf."
             )
 
     def _render(self, kind: str) -> bytes:
         program = shutil.which("dot")
         if program is None:
             raise RuntimeError(
-                f"draw: a .{kind} picture needs Graphviz, whose program 'dot' is not on the PATH. Install it (apt install "
-                "graphviz, brew install graphviz, conda install graphviz, or graphviz.org/download), or write .dot, "
-                ".mmd or .md, which need nothing."
+                f"draw: a .{kind} picture needs Graphviz, whose program 'dot' is not on the PATH. Install it (apt "
+                "install graphviz, brew install graphviz, conda install graphviz, or graphviz.org/download), or write "
+                ".dot, .mmd or .md, which need nothing."
             )
         options = ["-Gdpi=160"] if kind == "png" else []
         done = subprocess.run(  # noqa: S603 - the program found above, with fixed arguments
@@ -193,7 +196,8 @@ def _symbol(step: Step) -> str:
     name = step.op.name
     if name == "power" and not isinstance(step.operands[1], Step) and not shape_of(step.operands[1]):
         return f"power {show(step.operands[1])}"
-    return SYMBOLS.get(name, name)
+    symbol: str = SYMBOLS.get(name, name)
+    return symbol
 
 
 # -- quoting -------------------------------------------------------------------------------------------------

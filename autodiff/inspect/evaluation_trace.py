@@ -278,13 +278,13 @@ class EvaluationTrace:
         --------
         >>> import numpy as np
         >>> print(trace(lambda x: np.sin(x))(0.0).table().forward)
-        Forward primal trace       Forward tangent trace
-        -------------------------  -----------------------------------
-        v₀ = x = 0                 v̇₀ = ẋ = 1
-        -------------------------  -----------------------------------
-        v₁ = sin v₀ = sin 0 = 0    v̇₁ = v̇₀ × cos v₀ = 1 × cos 0 = 1
-        -------------------------  -----------------------------------
-        y = v₁ = 0                 ẏ = v̇₁ = 1
+        Forward primal trace     Forward tangent trace
+        -----------------------  --------------------------------
+        v₀ = x = 0               v̇₀ = ẋ = 1
+        -----------------------  --------------------------------
+        v₁ = sin v₀ = sin 0 = 0  v̇₁ = v̇₀ × cos v₀ = 1 × cos 0 = 1
+        -----------------------  --------------------------------
+        y = v₁ = 0               ẏ = v̇₁ = 1
         """
         from autodiff.inspect.table import make_table
 
@@ -364,7 +364,7 @@ def _check(guards: Sequence[Guard], value: Any) -> None:
             now = bool(now)
         if not np.array_equal(now, guard.value):
             raise ValueError(
-                f"eval: the program used the value of {guard.step.name} itself {guard.source}, in a branch, a loop or an "
-                f"index: it was {guard.value!r} when recorded and is {now!r} now. Trace the function again for these "
-                "arguments, or use np.where."
+                f"eval: the program used the value of {guard.step.name} itself {guard.source}, in a branch, a loop or "
+                f"an index: it was {guard.value!r} when recorded and is {now!r} now. Trace the function again for "
+                "these arguments, or use np.where."
             )

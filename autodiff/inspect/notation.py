@@ -13,7 +13,7 @@ from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 __all__ = ["SYMBOLS", "accent", "expression", "show", "subscript", "width"]
 
@@ -28,7 +28,7 @@ _INFIX = {
     "add": ("+", SUM), "subtract": ("−", SUM), "multiply": ("×", PRODUCT), "divide": ("/", PRODUCT),
     "matmul": ("@", PRODUCT), "remainder": ("mod", PRODUCT), "floor_divide": ("//", PRODUCT),
     "less": ("<", COMPARE), "less_equal": ("≤", COMPARE), "greater": (">", COMPARE), "greater_equal": ("≥", COMPARE),
-    "equal": ("=", COMPARE), "not_equal": ("≠", COMPARE), "logical_and": ("∧", COMPARE), "logical_or": ("∨", COMPARE),
+    "equal": ("=", COMPARE), "not_equal": ("≠", COMPARE), "logical_and": ("∧", COMPARE), "logical_or": ("∨", COMPARE),  # noqa: RUF001
 }  # fmt: skip
 _AROUND = {"absolute": "||", "fabs": "||", "floor": "⌊⌋", "ceil": "⌈⌉"}
 _PREFIX = {"log": "ln", "sqrt": "√", "cbrt": "∛", "logical_not": "¬", "conjugate": "conj"}
@@ -106,19 +106,19 @@ def value_text(x: Any, digits: int) -> Text:
     return text, SIGNED if text.startswith("−") else ATOM
 
 
-def expression(x: Any, names: Mapping[Step, str] | Callable[[Step], Any], digits: int = 3) -> Text:
+def expression(x: Any, names: Callable[[Step], Text | None], digits: int = 3) -> Text:
     """Write a recorded value in terms of the steps that have names; steps without a name are written out."""
     if not isinstance(x, Step):
         return value_text(x, digits)
-    name = names.get(x) if hasattr(names, "get") else names(x)
+    name = names(x)
     if name is not None:
-        return name if isinstance(name, tuple) else (name, ATOM)
+        return name
     if x.op is None:
         return x.label, ATOM
-    return operation(x, [expression(o, names, digits) for o in x.operands], digits)
+    return operation(x, [expression(o, names, digits) for o in x.operands])
 
 
-def operation(step: Step, parts: list[Text], digits: int = 3) -> Text:
+def operation(step: Step, parts: list[Text]) -> Text:
     """Write one operation on operands that are written already."""
     name = step.op.name
     if name in _INFIX and len(parts) == 2:
@@ -165,7 +165,7 @@ def _infix(symbol: str, level: int, a: Text, b: Text) -> Text:
 def _power(parts: list[Text]) -> Text:
     base = wrap(parts[0], ATOM)
     exponent = parts[1][0] if len(parts) == 2 else "2"
-    if exponent.replace("−", "").isdigit() and exponent.isascii() or exponent.lstrip("−").isdigit():
+    if exponent.lstrip("−").isdigit():
         return base + exponent.replace("−", "-").translate(_SUPER), POWER
     return f"{base}^{wrap(parts[1], ATOM)}", POWER
 

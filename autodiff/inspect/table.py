@@ -88,12 +88,13 @@ class Sweeps:
         likes = [self.primals[x] if isinstance(x, Step) else 0 for x in entries]
         if given is None:
             first = next((x for x in entries if isinstance(x, Step) and self.smooth(x)), None)
-            flat = [np.full(shape_of(v), x is first, dtype_of(v))[()] for x, v in zip(entries, likes, strict=True)]
+            flat: list[Any] = [
+                np.full(shape_of(v), x is first, dtype_of(v))[()] for x, v in zip(entries, likes, strict=True)
+            ]
         else:
             flat = check_tangents("table", "tangent", given, self.trace.in_tree, likes, of="argument")
-        return {
-            x: t for x, t in zip(entries, flat, strict=True) if isinstance(x, Step) and t is not None and self.smooth(x)
-        }
+        steps = [x if isinstance(x, Step) and self.smooth(x) else None for x in entries]
+        return {x: t for x, t in zip(steps, flat, strict=True) if x is not None and t is not None}
 
     def _reverse(self, given: Any) -> tuple[dict[Step, Any], list[Contribution]]:
         nodes = self._nodes()
@@ -107,8 +108,8 @@ class Sweeps:
         with np.errstate(all="ignore"):
             for step in reversed([*self.trace.inputs, *self.trace.steps]):
                 node = nodes.get(step)
-                ct = sums.of.pop(node, None) if node is not None else None
-                if ct is None:
+                ct = None if node is None else sums.of.pop(node, None)
+                if node is None or ct is None:
                     continue
                 adjoints[step] = full(drop_marks(ct), node)
                 if node.op is None:
@@ -199,12 +200,12 @@ class Formulas:
 
     def primal(self, step: Step) -> str:
         """``v₃ = sin v₀ = sin 5 = −0.959``."""
-        names = [expression(x, lambda s: subscript(s.index), self.digits) for x in step.operands]
+        names = [expression(x, lambda s: (subscript(s.index), ATOM), self.digits) for x in step.operands]
         numbers = [value_text(v, self.digits) for v in self.sweeps.args(step)]
         y = self.sweeps.primals[step]
-        formulas = [operation(step, names, self.digits)[0]]
+        formulas = [operation(step, names)[0]]
         if all(not shape_of(v) for v in self.sweeps.args(step)) and not isinstance(y, tuple):
-            formulas.append(operation(step, numbers, self.digits)[0])
+            formulas.append(operation(step, numbers)[0])
         return join(subscript(step.index), *formulas, show(y, self.digits))
 
     def tangent(self, step: Step) -> str:
@@ -272,13 +273,13 @@ class Formulas:
         if not (type(out) is Recorded and out.level is level):
             return []
         plus = (lambda part: operation(_ADD, [(before, ATOM), part])) if before else (lambda part: part)
-        text = plus(expression(out.step, lambda s: symbols[s][0] if s in symbols else None, self.digits))[0]
+        text = plus(expression(out.step, lambda s: (symbols[s][0], ATOM) if s in symbols else None, self.digits))[0]
         if len(text) > LONGEST:
             return [plus((short, SUM))[0]]
         if not numbers or any(shape_of(v) for _, v in symbols.values()):
             return [text]
         values = {s: value_text(v, self.digits) for s, (_, v) in symbols.items()}
-        filled = expression(out.step, values, self.digits)[0]
+        filled = expression(out.step, values.get, self.digits)[0]
         return [text, filled] if len(filled) <= LONGEST else [text]
 
 
@@ -357,15 +358,14 @@ class Table:
         sections = [[self._columns], *self.sections]
         widths = [max(width(line[i]) for s in sections for line in s) for i in range(len(self._columns))]
         rule = "  ".join("-" * w for w in widths)
-        text = []
-        for section in filter(None, sections):
-            text.append(
-                [
-                    "  ".join(cell + " " * (w - width(cell)) for cell, w in zip(line, widths, strict=True)).rstrip()
-                    for line in section
-                ]
+        return f"\n{rule}\n".join(
+            "\n".join(
+                "  ".join(cell + " " * (w - width(cell)) for cell, w in zip(line, widths, strict=True)).rstrip()
+                for line in section
             )
-        return f"\n{rule}\n".join("\n".join(lines) for lines in text)
+            for section in sections
+            if section
+        )
 
     __repr__ = __str__
 
@@ -394,7 +394,7 @@ class _Lines:
 
     def inputs(self) -> list[tuple[str, ...]]:
         """``v₋₁ = x1 = 2``, ``v̇₋₁ = ẋ1 = 1``, ``x̄1 = v̄₋₁ = 5.5``."""
-        return [
+        lines: list[tuple[str, ...]] = [
             (
                 join(subscript(s.index), s.label, show(self.sweeps.primals[s], self.digits)),
                 self._value(self.sweeps.tangents, s, dot(s), accent(s.label, DOT)),
@@ -402,6 +402,7 @@ class _Lines:
             )
             for s in self.sweeps.trace.inputs
         ]
+        return lines
 
     def _value(self, values: dict[Step, Any], s: Step, *names: str) -> str:
         return join(*names, show(values[s], self.digits)) if s in values else ""
@@ -429,7 +430,7 @@ class _Lines:
         """``y = v₅ = 11.652``, ``ẏ = v̇₅ = 5.5``, ``v̄₅ = ȳ = 1``."""
         t = self.sweeps.trace
         named = tree.paths(tree.unflatten(t.out_tree, range(len(t.outputs))))
-        lines = []
+        lines: list[tuple[str, ...]] = []
         for (path, _), y in zip(named, t.outputs, strict=True):
             name = "y" + path
             if not isinstance(y, Step):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, Tracer, concrete, linear
+from autodiff.core import Operation, Sample, Spec, Tracer, concrete, linear
 from autodiff.core.errors import ShapeOnlyError, describe, user_line
 from autodiff.core.forward import Dual
 from autodiff.core.spec import dtype_of, shape_of
@@ -61,7 +61,7 @@ def _block_start(pattern: Any, ndim: int) -> int:
     return sum(ndim - used if part is Ellipsis else 1 for part in pattern[:first])
 
 
-gather = linear(
+gather: Operation = linear(
     lambda x, *arrays, pattern: x[_filled(pattern, arrays)],
     lambda ct, _y, _x, *arrays, pattern: scatter(ct, *arrays, pattern=pattern, shape=shape_of(_x)),
     name="gather",
@@ -74,7 +74,7 @@ gather = linear(
     ],
     shape=_shape,
 )
-scatter = linear(
+scatter: Operation = linear(
     _scatter,
     lambda ct, _y, _x, *arrays, pattern, shape: gather(ct, *arrays, pattern=pattern),
     name="scatter",
