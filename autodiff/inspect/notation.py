@@ -34,7 +34,7 @@ _AROUND = {"absolute": "||", "fabs": "||", "floor": "⌊⌋", "ceil": "⌈⌉"}
 _PREFIX = {"log": "ln", "sqrt": "√", "cbrt": "∛", "logical_not": "¬", "conjugate": "conj"}
 #: What a graph shows in place of an operation's name.
 SYMBOLS = {name: symbol for name, (symbol, _) in _INFIX.items()} | _PREFIX | {
-    "negative": "−", "power": "xʸ", "square": "x²", "sum": "Σ", "absolute": "|x|", "prod": "Π", "transpose": "ᵀ",
+    "negative": "−", "power": "xʸ", "square": "x²", "sum": "Σ", "absolute": "|x|", "prod": "Π",
     "getitem": "x[i]", "gather": "x[i]", "exp": "exp",
 }  # fmt: skip
 
