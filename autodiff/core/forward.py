@@ -62,5 +62,5 @@ class ForwardLevel(Level):
             return y
         # Derivative arithmetic stays silent: only the primal may warn.
         with np.errstate(all="ignore"):
-            t = tangent(op, ts, y, tuple(primals), params, y if hasattr(y, "shape") else np.float64(0.0))
+            t = tangent(op, ts, y, tuple(primals), params, y if hasattr(y, "shape") else np.asarray(y))
         return y if t is None else Dual(self, y, t)
