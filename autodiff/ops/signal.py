@@ -64,8 +64,12 @@ def _value_shape(f: Any, x: Any, xp: Any, **_: Any) -> Spec:
     return Spec(shape_of(x), np.result_type(np.float64, dtype_of(f)))
 
 
+def _slope_shape(f: Any, x: Any, xp: Any) -> Spec:
+    return Spec(shape_of(x), np.result_type(dtype_of(f), dtype_of(x), dtype_of(xp)))
+
+
 def _knots_shape(ct: Any, x: Any, xp: Any, **_: Any) -> Spec:
-    return Spec(shape_of(xp), np.result_type(np.float64, dtype_of(ct)))
+    return Spec(shape_of(xp), np.result_type(dtype_of(ct), dtype_of(x), dtype_of(xp)))
 
 
 def _samples(of_knots: bool, params: list[dict[str, Any]]) -> Any:
@@ -94,7 +98,7 @@ def _interpolation(name: str, fn: Any, transpose: Any, by_x: Any, by_xp: Any, *,
         jvps=(lambda t, _y, _f, x, xp, **ends: op(t, x, xp, **ends), by_x, by_xp),
         vjps=(transpose, transposed_rule(by_x, 1), transposed_rule(by_xp, 2)),
         linear_args=frozenset({0}),
-        shape=_value_shape if of_knots else _knots_shape,
+        shape=(_value_shape if takes_ends else _slope_shape) if of_knots else _knots_shape,
         samples=_samples(of_knots, _EXTENDED if takes_ends else [{}]),
     )
     return op
