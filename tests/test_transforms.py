@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import doctest
 import functools
 import itertools
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -577,3 +579,19 @@ def test_autodiff_numpy_is_imported_on_first_use():
     assert "numpy" not in autodiff.__all__
     with pytest.raises(AttributeError, match="module 'autodiff' has no attribute 'nothing'"):
         _ = autodiff.nothing
+
+
+# -- the page beside the core --------------------------------------------------------------------------------
+
+
+def test_the_examples_of_the_cores_readme():
+    page = Path(autodiff.core.__file__).with_name("README.md")
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert failed == 0
+    assert tried > 8
+
+
+def test_the_cores_readme_names_every_file():
+    page = Path(autodiff.core.__file__).with_name("README.md").read_text(encoding="utf-8")
+    for file in Path(autodiff.core.__file__).parent.glob("*.py"):
+        assert file.name == "__init__.py" or f"`{file.name}`" in page
