@@ -83,7 +83,7 @@ def _stacked(x: Any) -> Any:
     parts = [_stacked(part) for part in x]
     if any(shape_of(part) != shape_of(parts[0]) for part in parts):
         raise ValueError(
-            f"autodiff.numpy.array: a list holds {', '.join(dict.fromkeys(map(describe, parts)))}{user_line()}; the entries of "
-            "one list must have one shape (np.concatenate joins parts of different lengths)."
+            f"autodiff.numpy.array: a list holds {', '.join(dict.fromkeys(map(describe, parts)))}{user_line()}; the "
+            "entries of one list must have one shape (np.concatenate joins parts of different lengths)."
         )
     return np.stack(parts)

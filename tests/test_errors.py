@@ -14,6 +14,7 @@ import pytest
 
 import autodiff
 from autodiff import grad, hessian, hvp, jacfwd, jacrev, jvp, linear_transpose, linearize, value_and_grad, vjp
+from autodiff.core import tables
 from autodiff.core.errors import (
     AssignmentError,
     ConversionError,
@@ -298,20 +299,23 @@ def test_branches_and_loops_on_traced_values_just_work():
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    ("name", "how", "f"),
+    ("table", "key", "name", "how", "f"),
     [
-        ("np.unwrap", "autodiff.core.implements(np.unwrap)(function)", lambda x, v: np.unwrap(v)),
+        ("FUNCTIONS", np.flip, "np.flip", "autodiff.core.implements(np.flip)(function)", lambda x, v: np.flip(v)),
         (
-            "np.linalg.pinv",
-            "autodiff.core.implements(np.linalg.pinv)(function)",
+            *("FUNCTIONS", np.linalg.pinv, "np.linalg.pinv", "autodiff.core.implements(np.linalg.pinv)(function)"),
             lambda x, v: np.linalg.pinv(V[:, None] * v),
         ),
-        ("np.gcd", "autodiff.core.elementwise(np.gcd, rule)", lambda x, v: np.gcd(v, 2)),
-        ("np.ldexp", "autodiff.core.elementwise(np.ldexp, rule)", lambda x, v: np.ldexp(x, 2)),
-        ("np.add.reduceat", "autodiff.core", lambda x, v: np.add.reduceat(v, [0, 1])),
+        ("UFUNCS", np.sin, "np.sin", "autodiff.core.elementwise(np.sin, rule)", lambda x, v: np.sin(v)),
+        ("UFUNCS", np.add, "np.add", "autodiff.core.elementwise(np.add, rule)", lambda x, v: np.add(x, v)),
+        (
+            *("UFUNC_METHODS", "reduceat", "np.add.reduceat", "autodiff.core.tables.UFUNC_METHODS['reduceat']"),
+            lambda x, v: np.add.reduceat(v, [0, 1]),
+        ),
     ],
 )
-def test_a_missing_rule_names_the_function_and_how_to_add_it(mode, name, how, f):
+def test_a_missing_rule_names_the_function_and_how_to_add_it(monkeypatch, mode, table, key, name, how, f):
+    monkeypatch.delitem(getattr(tables, table), key, raising=False)
     with pytest.raises(MissingRuleError) as caught:
         mode(f)
     fixes = ["autodiff.custom_jvp", "autodiff.custom_vjp", "autodiff.stop_gradient"]
@@ -325,18 +329,16 @@ def test_an_unsupported_ufunc_keyword_is_named():
         grad(lambda v: np.add(v, 1.0, where=[True, False, True]))(V)
 
 
-def test_a_rule_can_be_added_as_the_message_says():
-    from autodiff import core
-
-    try:
-        core.implements(np.unwrap)(lambda p, **_: p * 1.0)
-        np.testing.assert_array_equal(grad(lambda v: np.sum(np.unwrap(v)))(V), np.ones(3))
-        core.elementwise(np.spacing, lambda t, _y, x: t * x, name="test_spacing")
-        assert grad(np.spacing)(3.0) == 3.0
-    finally:
-        core.FUNCTIONS.pop(np.unwrap, None)
-        core.UFUNCS[np.spacing] = core.REGISTRY["spacing"]
-        core.REGISTRY.pop("test_spacing", None)
+def test_a_rule_can_be_added_as_the_message_says(monkeypatch):
+    # Set so that they are restored afterwards, then registered for the test.
+    monkeypatch.setitem(tables.FUNCTIONS, np.flip, None)
+    monkeypatch.setitem(tables.UFUNCS, np.spacing, None)
+    monkeypatch.setitem(tables.REGISTRY, "test_spacing", None)
+    del tables.REGISTRY["test_spacing"]
+    autodiff.core.implements(np.flip)(lambda m, axis=None: m[::-1])
+    np.testing.assert_array_equal(grad(lambda v: np.sum(np.flip(v) * V))(V), V[::-1])
+    autodiff.core.elementwise(np.spacing, lambda t, _y, x: t * x, name="test_spacing")
+    assert grad(np.spacing)(3.0) == 3.0
 
 
 # -- grad and its kin ----------------------------------------------------------------------------------------

@@ -125,6 +125,8 @@ def writing(what: str, x: Any, target: Any = None) -> AssignmentError:
 def missing_rule(name: str, detail: str = "", *, ufunc: bool = False) -> MissingRuleError:
     """The error for a NumPy function that the engine does not know."""
     how = f"autodiff.core.elementwise({name}, rule)" if ufunc else f"autodiff.core.implements({name})(function)"
+    if name.count(".") > 1 and ufunc:  # a method of a ufunc
+        how = f"autodiff.core.tables.UFUNC_METHODS[{name.rpartition('.')[2]!r}]"
     return MissingRuleError(
         f"{name} has no derivative rule for traced arrays{detail}{user_line()}. Write it with functions that have "
         "one, give it a rule with autodiff.custom_jvp or autodiff.custom_vjp, or register one: "
@@ -144,6 +146,6 @@ def missing_attribute(x: Any, name: str) -> AttributeError:
     if name in _CHANGES:
         return MissingAttributeError(str(assignment(f"x.{name}()", x)))
     return MissingAttributeError(
-        f"x.{name} is not defined for a traced array ({describe(x)}){user_line()}. Use np.* functions on traced arrays; "
-        "their memory cannot be read, as its values carry derivatives."
+        f"x.{name} is not defined for a traced array ({describe(x)}){user_line()}. Use np.* functions on traced "
+        "arrays; their memory cannot be read, as its values carry derivatives."
     )

@@ -86,9 +86,9 @@ class LinearLevel(Level):
 
     def _nonlinear(self, op: Operation, args: tuple[Any, ...], why: str) -> NonlinearError:
         return NonlinearError(
-            f"{op.name}({', '.join(describe(a) for a in args)}): {why}, in the {self.transform}{user_line()}. A tangent "
-            "rule must be linear in its tangents and the backward function of a custom_vjp linear in its cotangent; "
-            "otherwise give the function its rule with custom_jvp."
+            f"{op.name}({', '.join(describe(a) for a in args)}): {why}, in the {self.transform}{user_line()}. A "
+            "tangent rule must be linear in its tangents and the backward function of a custom_vjp linear in its "
+            "cotangent; otherwise give the function its rule with custom_jvp."
         )
 
 

@@ -58,7 +58,11 @@ class Tracer(Traced):
         name = f"np.{ufunc.__name__}"
         out = kwargs.pop("out", None)
         if out is not None and any(o is not None for o in out):
-            raise writing(f"{name} with out= (or an augmented assignment)", *_traced_first(inputs), out[0])
+            what = f"{name} with out= (or an augmented assignment)"
+            target = next(o for o in out if o is not None)
+            raise (
+                assignment(what, target) if isinstance(target, Tracer) else writing(what, _first_traced(inputs), target)
+            )
         if method != "__call__":
             rule = UFUNC_METHODS.get(method)
             if rule is None:
@@ -135,7 +139,7 @@ class Tracer(Traced):
     # -- what would lose the derivative -------------------------------------------------------------------
 
     def __bool__(self) -> bool:
-        return bool(self.primal)  # type: ignore[attr-defined]
+        return bool(self.primal)
 
     def refuse(self, what: str) -> DifferentiationError:
         """Return the error for a conversion `what`; levels without values say more."""
@@ -159,7 +163,7 @@ class Tracer(Traced):
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise self.refuse("np.asarray() or np.array(), also of a list (or ndarray[...] = traced value)")
 
-    def item(self, *args: Any) -> NoReturn:
+    def item(self, *_args: Any) -> NoReturn:
         """Refuse: a Python number cannot carry a derivative."""
         raise self.refuse(".item()")
 
@@ -186,9 +190,9 @@ class Tracer(Traced):
         raise DifferentiationError(f"pickle: a traced value ({describe(self)}) exists only inside its transform.")
 
 
-def _traced_first(values: Any) -> tuple[Any, ...]:
-    """Return the first traced value, alone."""
-    return tuple([x for x in values if isinstance(x, Tracer)][:1])
+def _first_traced(values: Any) -> Any:
+    """Return the first traced value (None: they are all inside lists, or in `out` itself)."""
+    return next((x for x in values if isinstance(x, Tracer)), None)
 
 
 def _qualified(func: Any) -> str:
@@ -201,7 +205,7 @@ def _unknown_function(func: Any, args: tuple[Any, ...]) -> DifferentiationError:
     name = _qualified(func)
     if func not in _IN_PLACE:
         return missing_rule(name)
-    return assignment(name, args[0]) if isinstance(args[0], Tracer) else writing(name, *_traced_first(args), args[0])
+    return assignment(name, args[0]) if isinstance(args[0], Tracer) else writing(name, _first_traced(args), args[0])
 
 
 def install_operator(name: str, op: Callable[[Any, Any], Any], *, reflected: bool = True) -> None:
@@ -225,7 +229,7 @@ def install_method(name: str, function: Callable[..., Any]) -> None:
     """Give every tracer the array method `name`, called as ``function(self, ...)``."""
     if not isinstance(function, (property, types.FunctionType)):
         operation = function  # an operation is no descriptor: give it a function that is
-        function = lambda self: operation(self)  # noqa: E731
+        function = lambda self: operation(self)  # noqa: E731, PLW0108
     setattr(Tracer, name, function)
 
 

@@ -101,9 +101,9 @@ def check_foreign(name: str, v: Any, level: Level) -> Any:
             raise leaked_tracer(f"{name}: the function's value {describe(v)}", v.level.transform)
         if v.level.depth >= level.depth:
             raise DifferentiationError(
-                f"{name}: the function's value contains {describe(v)} of a {v.level.transform} that is not outside this "
-                "one: a traced value was stored where the engine cannot see it, such as an object array. Build arrays "
-                "of traced values with np.stack or autodiff.numpy.array."
+                f"{name}: the function's value contains {describe(v)} of a {v.level.transform} that is not outside "
+                "this one: a traced value was stored where the engine cannot see it, such as an object array. Build "
+                "arrays of traced values with np.stack or autodiff.numpy.array."
             )
     return v
 
@@ -125,7 +125,7 @@ def finish(x: Any) -> Any:
 
 
 def check_tangents(
-    name: str, what: str, given: Any, structure: tree.Structure, likes: Sequence[Any], *, of: str, of_path: str = ""
+    name: str, what: str, given: Any, structure: tree.Structure, likes: Sequence[Any], *, of: str
 ) -> list[Any]:
     """Flatten a tree of tangents or cotangents after comparing it with the values `likes`.
 
@@ -143,14 +143,15 @@ def check_tangents(
         flat = [given] if structure is tree.LEAF and type(given) is np.ndarray else tree.flatten_like(structure, given)
     except (TypeError, ValueError):
         raise TypeError(
-            f"{name}: the tree of {what} is {_shown(given)}, but that of {of} is {structure}; give one array of the same "
-            f"shape and dtype for each array in {of}."
+            f"{name}: the tree of {what} is {_shown(given)}, but that of {of} is {structure}; give one array of the "
+            f"same shape and dtype for each array in {of}."
         ) from None
-    paths: Callable[[int], str] = lambda i: structure.paths()[i]  # noqa: E731 - for messages alone
-    return [
-        _check_tangent(name, t, like, lambda i=i: (what + paths(i), of + paths(i)))
-        for i, (t, like) in enumerate(zip(flat, likes, strict=True))
-    ]
+
+    def names(i: int) -> tuple[str, str]:
+        path = structure.paths()[i]
+        return what + path, of + path
+
+    return [_check_tangent(name, t, x, names, i) for i, (t, x) in enumerate(zip(flat, likes, strict=True))]
 
 
 def _shown(given: Any) -> str:
@@ -160,13 +161,13 @@ def _shown(given: Any) -> str:
         return f"no tree but a {type(given).__name__}"
 
 
-def _check_tangent(name: str, t: Any, like: Any, names: Callable[[], tuple[str, str]]) -> Any:
+def _check_tangent(name: str, t: Any, like: Any, names: Callable[[int], tuple[str, str]], i: int) -> Any:
     want = Spec(shape_of(like), dtype_of(like))
     if want.dtype.kind not in "fc":
         return None
     dtype = dtype_of(t)
     if shape_of(t) != want.shape:
-        what, of = names()
+        what, of = names(i)
         raise ValueError(
             f"{name}: {what} is {describe(t)}, but {of} is {describe(want)}; the shapes must be equal "
             f"(np.broadcast_to(..., {want.shape}) expands a smaller one)."
@@ -180,7 +181,7 @@ def _check_tangent(name: str, t: Any, like: Any, names: Callable[[], tuple[str, 
         return want.dtype.type(t)  # an integer where the primal may have been one as well
     if dtype.kind == "f" and want.dtype.kind == "c" and dtype.itemsize * 2 == want.dtype.itemsize:
         return expand(t, want)
-    what, of = names()
+    what, of = names(i)
     raise TypeError(
         f"{name}: {what} is {describe(t)}, but {of} is {describe(want)}; the dtypes must be equal "
         f"(convert with .astype({str(want.dtype)!r}))."

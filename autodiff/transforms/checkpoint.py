@@ -58,7 +58,6 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> grad(lambda x: checkpoint(lambda y: np.sin(np.sin(y)))(x))(0.0)
     np.float64(1.0)
     """
-
     check_callable("checkpoint", f)
 
     @functools.wraps(f, updated=())
@@ -191,8 +190,8 @@ class _Recompute(Call):
     def _impure(self) -> DifferentiationError:
         return DifferentiationError(
             f"checkpoint({getattr(self.again.func, '__name__', 'f')}): the function did something else "  # type: ignore[attr-defined]
-            "when it ran again for the backward sweep. It must be pure: pass seeds rather than random generators, and do not "
-            "change in place what it reads."
+            "when it ran again for the backward sweep. It must be pure: pass seeds rather than random generators, "
+            "and do not change in place what it reads."
         )
 
     def push(self, ts: list[Any]) -> list[Any]:

@@ -37,10 +37,8 @@ class _Custom:
         functools.update_wrapper(self, f, updated=())
         self.f = f
         self.nondiff_argnums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
-        if any(isinstance(i, bool) or not isinstance(i, int) or i < 0 for i in self.nondiff_argnums):
-            raise TypeError(
-                f"{self._name}: nondiff_argnums must be positions counted from 0, not {nondiff_argnums!r}."
-            )
+        if any(type(i) is not int or i < 0 for i in self.nondiff_argnums):
+            raise TypeError(f"{self._name}: nondiff_argnums must be positions counted from 0, not {nondiff_argnums!r}.")
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """Bind as a method does."""
@@ -52,8 +50,9 @@ class _Custom:
             bound.apply_defaults()
             if bound.kwargs:
                 raise TypeError(
-                    f"{self._name}: keyword-only arguments ({', '.join(bound.kwargs)}) cannot be passed to a function with "
-                    "a custom rule; make them positional, and list them in nondiff_argnums if they are constants."
+                    f"{self._name}: keyword-only arguments ({', '.join(bound.kwargs)}) cannot be passed to a "
+                    f"function with a custom rule; make them positional, and list them in "
+                    "nondiff_argnums if they are constants."
                 )
             args = bound.args
         positions = [i for i in range(len(args)) if i not in self.nondiff_argnums]
@@ -69,8 +68,9 @@ class _Custom:
         for i, x in zip(self.nondiff_argnums, static, strict=True):
             if any(isinstance(v, (Dual, Variable)) for v in tree.leaves(x, strict=False)):
                 raise DifferentiationError(
-                    f"{self._name}: argument {i} is in nondiff_argnums, but a traced value ({describe(x)}) was passed, whose "
-                    "derivative would be lost. Take it out of nondiff_argnums, or pass autodiff.stop_gradient of it."
+                    f"{self._name}: argument {i} is in nondiff_argnums, but a traced value ({describe(x)}) was "
+                    f"passed, whose derivative would be lost. Take it out of nondiff_argnums, or pass "
+                    "autodiff.stop_gradient of it."
                 )
         act = self._forward if isinstance(level, ForwardLevel) else self._reverse
         return act(level, leaves, lambda xs: _rebuild(flat, xs), static)
@@ -93,8 +93,9 @@ class _Custom:
         for v in values:
             if isinstance(v, Traced) and v.level.depth >= level.depth:
                 raise DifferentiationError(
-                    f"{self._name}: the result ({describe(v)}) depends on a traced value that is not an argument, because the "
-                    "function or its rule closes over it; a custom rule speaks of arguments alone. Make it an argument."
+                    f"{self._name}: the result ({describe(v)}) depends on a traced value that is not an argument, "
+                    f"because the function or its rule closes over it; a custom rule speaks of "
+                    "arguments alone. Make it an argument."
                 )
 
     def _interleave(self, primals: Sequence[Any], static: Sequence[Any]) -> list[Any]:
@@ -132,8 +133,8 @@ class _LinearMap(Call):
         for y, node in zip(outputs, self.outputs, strict=True):
             if node is None and y is not None and not is_zero(y):
                 raise NonlinearError(
-                    f"{name}: a result of its rule ({describe(y)}) is not zero but does not depend on the rule's tangents or "
-                    "cotangent, so the rule is not linear in them. Multiply by the tangent or cotangent."
+                    f"{name}: a result of its rule ({describe(y)}) is not zero but does not depend on the rule's "
+                    "tangents or cotangent, so the rule is not linear in them. Multiply by the tangent or cotangent."
                 )
 
     def push(self, ts: list[Any]) -> list[Any]:
@@ -154,11 +155,15 @@ class _Transposed(Call):
     def __init__(self, transpose: Callable[[], Call], pull: Callable[[list[Any]], list[Any]], name: str) -> None:
         self.name = name
         self.transpose = transpose
-        self.pull = pull  # type: ignore[method-assign]
+        self.backward = pull
 
     def push(self, ts: list[Any]) -> list[Any]:
         """Tangents of the outputs: pull them through the transpose."""
         return self.transpose().pull(ts)
+
+    def pull(self, cts: list[Any]) -> list[Any]:
+        """Adjoints of the inputs."""
+        return self.backward(cts)
 
 
 class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
@@ -212,7 +217,9 @@ class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
         ys, structure = tree.flatten(result[0])
         ts, t_structure = tree.flatten(result[1])
         if structure != t_structure:
-            raise TypeError(f"{self._name}: the rule's tangent tree {t_structure} is not that of its value {structure}.")
+            raise TypeError(
+                f"{self._name}: the rule's tangent tree {t_structure} is not that of its value {structure}."
+            )
         return ys, [self._conform(y, t) for y, t in zip(ys, ts, strict=True)], structure
 
     def _conform(self, y: Any, t: Any) -> Any:
@@ -313,8 +320,8 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
             if not isinstance(back, (tuple, list)) or len(back) != len(primals):
                 count = len(back) if isinstance(back, (tuple, list)) else type(back).__name__
                 raise TypeError(
-                    f"{self._name}: bwd must return a tuple of {len(primals)} cotangent(s), one for each differentiated "
-                    f"argument, not {count}."
+                    f"{self._name}: bwd must return a tuple of {len(primals)} cotangent(s), one for each "
+                    f"differentiated argument, not {count}."
                 )
             flat: list[Any] = []
             for i, (c, x) in enumerate(zip(back, primals, strict=True)):

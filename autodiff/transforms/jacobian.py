@@ -125,8 +125,8 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     """
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise TypeError(
-            f"hvp: primals and tangents must be tuples, not {type(primals).__name__} and {type(tangents).__name__}; write "
-            "hvp(f, (x,), (v,))."
+            f"hvp: primals and tangents must be tuples, not {type(primals).__name__} and {type(tangents).__name__}; "
+            "write hvp(f, (x,), (v,))."
         )
     check_callable("hvp", f)
     product = jvp(grad(f, tuple(range(len(primals)))), primals, tangents)[1]
@@ -168,8 +168,8 @@ def _check_kinds(name: str, positions: Sequence[int], run: Linearised) -> None:
                 )
     if run.out_structure is tree.LEAF and not is_inexact(run.values[0]):
         raise DifferentiationError(
-            f"{name}: the function must return floating-point values, but its value is {describe(run.values[0])}, which "
-            "has no derivative."
+            f"{name}: the function must return floating-point values, but its value is {describe(run.values[0])}, "
+            "which has no derivative."
         )
 
 

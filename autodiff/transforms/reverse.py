@@ -217,25 +217,25 @@ def _scalar_seed(name: str, run: Linearised) -> Any:
     if run.out_structure != tree.LEAF:
         raise TypeError(
             f"{name}: the function must return one real scalar, not the tree {run.out_structure}"
-            f"{' (is a return missing?)' if not run.values else ''}; use has_aux=True to return further values, or vjp or "
-            "jacrev for several outputs."
+            f"{' (is a return missing?)' if not run.values else ''}; use has_aux=True to return further values, or "
+            "vjp or jacrev for several outputs."
         )
     (v,) = run.values
     shape, dtype = shape_of(v), dtype_of(v)
     if shape:
         raise TypeError(
-            f"{name}: the function must return a scalar, but its value is {dtype}{list(shape)}; reduce it (np.sum, np.mean), "
-            "or use jacrev, jacfwd or vjp."
+            f"{name}: the function must return a scalar, but its value is {dtype}{list(shape)}; reduce it (np.sum, "
+            "np.mean), or use jacrev, jacfwd or vjp."
         )
     if dtype.kind == "c":
         raise TypeError(
-            f"{name}: the function must be real-valued, but its value is {dtype}; differentiate np.real(f(x)), np.imag(f(x)) "
-            "or abs(f(x))**2, or use vjp or jvp."
+            f"{name}: the function must be real-valued, but its value is {dtype}; differentiate np.real(f(x)), "
+            "np.imag(f(x)) or abs(f(x))**2, or use vjp or jvp."
         )
     if dtype.kind != "f":
         raise TypeError(
-            f"{name}: the function must return a floating-point scalar, but its value is {dtype}, which has no derivative; "
-            "compute it from floating-point values, without comparisons or casts to integers."
+            f"{name}: the function must return a floating-point scalar, but its value is {dtype}, which has no "
+            "derivative; compute it from floating-point values, without comparisons or casts to integers."
         )
     return constant_like(v, (), dtype, 1)
 
@@ -281,7 +281,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
             flat = check_tangents("linearize", f"tangents[{i}]", t, s, xs, of=f"primals[{i}]")
             seeds.update((n, v) for n, v in zip(ns, flat, strict=True) if n is not None and v is not None)
         found = push_forward([n for n in run.out_nodes if n is not None], seeds)
-        ts = [found[n] if n in found else None for n in run.out_nodes]
+        ts = [None if n is None else found.get(n) for n in run.out_nodes]
         outs = [zero_like(v) if t is None else finish(t) for t, v in zip(ts, run.values, strict=True)]
         return tree.unflatten(run.out_structure, outs)
 
@@ -348,5 +348,5 @@ def _unknown(level: LinearLevel, like: Any, *, direct: bool, where: str) -> Line
     if direct and dtype.kind in "iu":
         return level.argument(Spec(shape_of(like), np.float64))
     raise DifferentiationError(
-        f"linear_transpose: {where} is {describe(like)}; give the shapes of real or complex arrays, and close over others."
+        f"linear_transpose: {where} is {describe(like)}; give real or complex arrays or specs, and close over others."
     )
