@@ -184,7 +184,7 @@ def test_each_argument_alone(op):
         total = 0
         for i, x in enumerate(case.xs):
             with naming(case):
-                alone = lambda z, i=i: case.f(*case.xs[:i], z, *case.xs[i + 1 :])
+                alone = lambda z, c=case, i=i: c.f(*c.xs[:i], z, *c.xs[i + 1 :])
                 close(vjp(alone, x)[1](ct)[0], joint[i], 1e-12)
                 total = total + jvp(alone, (x,), (ts[i],))[1]
         with naming(case):
@@ -413,7 +413,8 @@ def test_linear_arguments_are_linear(op):
         groups = [linear] if op.jointly else [[k] for k in linear]
         for group in groups:
             other = [case.draw(x) if k in group else x for k, x in enumerate(case.xs)]
-            mixed = [2.0 * x - 3.0 * z if k in group else x for k, (x, z) in enumerate(zip(case.xs, other, strict=True))]
+            pairs = enumerate(zip(case.xs, other, strict=True))
+            mixed = [2.0 * x - 3.0 * z if k in group else x for k, (x, z) in pairs]
             with naming(case):
                 if op.jointly and len(linear) < len([i for i in op.linear_args if i < len(case.args)]):
                     continue
@@ -446,11 +447,11 @@ def test_boundary_points(op):
     for point in op.boundary:
         xs = tuple(np.asarray(a, float)[()] for a in point.args)
         with np.errstate(all="ignore"):
-            for i, (x, want) in enumerate(zip(xs, point.derivatives, strict=True)):
-                if want is None or not op.differentiable(i):
+            for i, (x, derivative) in enumerate(zip(xs, point.derivatives, strict=True)):
+                if derivative is None or not op.differentiable(i):
                     continue
                 alone = lambda z, i=i, xs=xs: op(*xs[:i], z, *xs[i + 1 :])
-                want = np.broadcast_to(np.asarray(want, float), np.shape(x))
+                want = np.broadcast_to(np.asarray(derivative, float), np.shape(x))
                 forward = [np.sum(jvp(alone, (x,), (unit,))[1]) for unit in basis(x)]
                 reverse = grad(lambda z, alone=alone: np.sum(alone(z)))(x)
                 np.testing.assert_allclose(np.reshape(forward, want.shape), want, rtol=1e-14, err_msg=f"jvp at {point}")

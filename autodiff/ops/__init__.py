@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from autodiff.ops import dtypes, einsum, elementwise, indexing, matrix, products, reductions, selection, shape, signal
+from autodiff.ops import (
+    dtypes,
+    einsum,
+    elementwise,
+    elementwise_functions,
+    extrema,
+    indexing,
+    matrix,
+    products,
+    reductions,
+    selection,
+    shape,
+    signal,
+)
 
 __all__ = [
     "dtypes",
     "einsum",
     "elementwise",
+    "elementwise_functions",
+    "extrema",
     "indexing",
     "matrix",
     "products",

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Boundary, Sample, Spec, Tracer, elementwise, implements, install_method, linear
-from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.errors import describe
+from autodiff.core.spec import dtype_of
+from autodiff.ops.elementwise import conjugate
 
 __all__ = ["angle", "astype", "imag", "real"]
 
 
 def _cast(x: Any, dtype: Any) -> Any:
-    return np.asarray(x).astype(dtype)[()]
+    y = np.asarray(x).astype(dtype)
+    return y if y.shape else y[()]
 
 
 cast = linear(
@@ -21,19 +24,25 @@ cast = linear(
     # The sweep itself gives the adjoint the dtype of the argument (and takes the real part where that is real).
     lambda ct, _y, _x, dtype: ct,
     name="cast",
-    samples=lambda rng: [Sample((rng.normal(size=(2, 3)),), {"dtype": np.dtype(np.float64)})],
+    samples=lambda rng: [
+        Sample((rng.normal(size=(2, 3)),), {"dtype": np.dtype(np.float64)}),
+        Sample((rng.normal(size=()),), {"dtype": np.dtype(np.complex128)}),
+        Sample((rng.normal(size=(0, 2)),), {"dtype": np.dtype(np.float64)}),
+    ],
     shape=lambda x, dtype: Spec(x.shape, dtype),
     structural=True,
 )
 
 
-def astype(x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+def astype(x: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True) -> Any:
     """Cast a traced array; a complex value cast to a real dtype is refused, as it would drop half of it."""
-    target = np.dtype(dtype)
-    if target == dtype_of(x):
+    source, target = dtype_of(x), np.dtype(dtype)
+    if not np.can_cast(source, target, casting):
+        raise TypeError(f"astype: cannot cast {describe(x)} to {target} by the rule casting={casting!r}.")
+    if target == source:
         return x
-    if dtype_of(x).kind == "c" and target.kind == "f":
-        raise TypeError(f"astype: casting {dtype_of(x)} to {target} discards the imaginary part; use np.real(x) first.")
+    if source.kind == "c" and target.kind in "fiu":
+        raise TypeError(f"astype: casting {describe(x)} to {target} discards the imaginary part; use np.real(x) first.")
     return cast(x, dtype=target)
 
 
@@ -51,7 +60,7 @@ _real = elementwise(
     boundary=(Boundary((1.0,), (1.0,)),),
 )
 _imag = elementwise(
-    lambda x: np.imag(x),
+    np.imag,
     lambda t, _y, _x: np.imag(t),
     transposes=(lambda ct, _y, _x: ct * -1j,),
     linear_args=(0,),
@@ -68,7 +77,7 @@ def real(val: Any) -> Any:
 @implements(np.imag)
 def imag(val: Any) -> Any:
     """Imaginary part of a traced array: zeros, without derivative, for a real one."""
-    return _imag(val) if dtype_of(val).kind == "c" else np.zeros(shape_of(val), dtype_of(val))[()]
+    return _imag(val) if dtype_of(val).kind == "c" else np.zeros_like(val)
 
 
 @implements(np.angle)
@@ -90,14 +99,49 @@ def isrealobj(x: Any) -> bool:
     return dtype_of(x).kind != "c"
 
 
+@implements(np.iscomplex)
+def iscomplex(x: Any) -> Any:
+    """Whether elements have an imaginary part."""
+    return np.not_equal(imag(x), 0)
+
+
+@implements(np.isreal)
+def isreal(x: Any) -> Any:
+    """Whether elements have no imaginary part."""
+    return np.equal(imag(x), 0)
+
+
+@implements(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    """Real part, if all imaginary parts are within `tol` rounding errors of 0 (an absolute bound if `tol` < 1)."""
+    if dtype_of(a).kind != "c":
+        return a
+    bound = tol * np.finfo(dtype_of(a)).eps if tol > 1 else tol
+    return real(a) if np.all(np.less(np.absolute(imag(a)), bound)) else a
+
+
+@implements(np.common_type)
+def common_type(*arrays: Any) -> Any:
+    """Floating dtype that all arrays can be cast to."""
+    return np.common_type(*(np.empty(0, dtype_of(a)) for a in arrays))
+
+
 @implements(np.result_type)
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """Promote dtypes."""
     return np.result_type(*(dtype_of(a) if isinstance(a, Tracer) else a for a in arrays_and_dtypes))
 
 
+if hasattr(np, "astype"):  # NumPy 2.1
+
+    @implements(np.astype)
+    def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+        """The function form of ``x.astype(dtype)``."""
+        return astype(x, dtype, copy=copy)
+
+
 install_method("astype", astype)
 install_method("real", property(real))  # type: ignore[arg-type]
 install_method("imag", property(imag))  # type: ignore[arg-type]
-install_method("conj", lambda self: np.conjugate(self))
-install_method("conjugate", lambda self: np.conjugate(self))
+install_method("conj", conjugate)
+install_method("conjugate", conjugate)

@@ -6,16 +6,29 @@ Python number, `t` comes first: a tangent is always a NumPy value, so a zero giv
 
 from __future__ import annotations
 
+import math
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.core import UFUNCS, Boundary, constant, elementwise, install_method, install_operator
+from autodiff.core import (
+    UFUNCS,
+    Boundary,
+    Sample,
+    constant,
+    elementwise,
+    install_method,
+    install_operator,
+)
+from autodiff.core.spec import dtype_of
 
-LOG2 = float(np.log(2.0))
-LOG10 = float(np.log(10.0))
-PI = float(np.pi)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOG2 = math.log(2.0)
+LOG10 = math.log(10.0)
+PI = math.pi
 
 # -- arithmetic ----------------------------------------------------------------------------------------------
 
@@ -40,23 +53,57 @@ negative = elementwise(np.negative, lambda t, _y, _x: -t, linear_args=(0,))
 positive = elementwise(np.positive, lambda t, _y, _x: t, linear_args=(0,))
 
 
+def _known(b: Any) -> Any:
+    """Return the value of an exponent that is one real constant, else None."""
+    if type(b) in {int, float}:
+        return b
+    if isinstance(b, (np.integer, np.floating)) or (type(b) is np.ndarray and not b.shape and b.dtype.kind in "if"):
+        return b.item()
+    return None
+
+
+#: ``a**n`` without a transcendental function.
+_PRODUCTS: dict[int, Callable[[Any], Any]] = {
+    1: lambda a: a,
+    2: np.square,
+    3: lambda a: np.square(a) * a,
+    4: lambda a: np.square(np.square(a)),
+}
+
+
+def _constant_power(t: Any, a: Any, b: Any) -> Any:
+    """``t * b * a**(b - 1)`` for a known number `b`."""
+    if b == 0:
+        return np.zeros_like(t)
+    if b == 1:
+        return t
+    t = t * b
+    if b - 1 in _PRODUCTS:
+        return t * _PRODUCTS[int(b) - 1](a)
+    if 1 - b in _PRODUCTS:
+        return t / _PRODUCTS[1 - int(b)](a)
+    if b == 0.5:
+        return t / np.sqrt(a)
+    if b == 1.5:
+        return t * np.sqrt(a)
+    return t * np.power(a, b - 1)
+
+
 def _power_base(t: Any, _y: Any, a: Any, b: Any) -> Any:
     """``b * a**(b-1)``; exactly 0 for b = 0, also at a = 0."""
-    if isinstance(b, (int, float)):  # the common constant exponents, without a transcendental function
-        if b == 2:
-            return t * 2 * a
-        if b == 1:
-            return t
-        if b == 0:
-            return t * 0
-        if b == 3:
-            return t * 3 * (a * a)
+    known = _known(b)
+    if known is not None:
+        return _constant_power(t, a, known)
     safe = np.where(np.equal(b, 0), np.ones_like(b), b)
     return t * (b * np.power(a, safe - 1))
 
 
 def _power_exponent(t: Any, y: Any, a: Any, _b: Any) -> Any:
     """``log(a) * a**b``; 0 at a = 0, where the limit from b > 0 is 0."""
+    if type(a) in {int, float} and a > 0:
+        return t * y * math.log(a)
+    if dtype_of(y).kind == "c" and dtype_of(a).kind != "c":
+        a = a + 0j
     zero = np.equal(a, 0)
     return t * (np.log(np.where(zero, np.ones_like(a), a)) * y)
 
@@ -70,7 +117,10 @@ power = elementwise(
         Boundary((0.0, 2.0), (0.0, 0.0)),
         Boundary((0.0, 1.0), (1.0, 0.0)),
         Boundary((0.0, 0.0), (0.0, 0.0)),
+        Boundary((0.0, 0.5), (np.inf, 0.0)),
+        Boundary((0.0, -1.0), (-np.inf, np.nan)),
         Boundary((-1.5, 2.0), (-3.0, np.nan)),
+        Boundary((-1.5, 0.0), (0.0, np.nan)),
     ),
 )
 float_power = elementwise(np.float_power, _power_base, _power_exponent, domain=((0.5, 2.0), (-2.0, 2.0)))
@@ -81,38 +131,70 @@ cbrt = elementwise(np.cbrt, lambda t, y, _x: t / (y * y) / 3, domain=(0.2, 2.0))
 remainder = elementwise(
     np.remainder,
     lambda t, _y, _a, _b: t,
-    lambda t, _y, a, b: -t * np.floor(a / b),
+    lambda t, _y, a, b: -t * np.floor_divide(a, b),
     domain=((1.2, 1.8), (0.9, 1.1)),
     name="remainder",
 )
 fmod = elementwise(
-    np.fmod, lambda t, _y, _a, _b: t, lambda t, _y, a, b: -t * np.trunc(a / b), domain=((1.2, 1.8), (0.9, 1.1))
+    np.fmod,
+    lambda t, _y, _a, _b: t,
+    lambda t, y, a, b: -t * np.rint((a - y) / b),  # a - y is a whole multiple of b
+    domain=((1.2, 1.8), (0.9, 1.1)),
 )
+ldexp = elementwise(
+    np.ldexp,
+    lambda t, _y, _x, i: np.ldexp(t, i),
+    None,
+    linear_args=(0,),
+    samples=lambda rng: [
+        Sample((rng.uniform(-2.0, 2.0, shape), rng.integers(-3, 4, other)))
+        for shape, other in (((3, 4), (3, 4)), ((), ()), ((2, 1), (3,)), ((0,), (1,)))
+    ],
+)
+_mantissa = elementwise(
+    lambda x: np.frexp(x)[0], lambda t, _y, x: np.ldexp(t, -np.frexp(x)[1]), name="frexp", domain=(0.55, 0.95)
+)
+_fraction = elementwise(lambda x: np.modf(x)[0], lambda t, _y, _x: t, name="modf", domain=(1.1, 1.9))
+_exponent = constant(lambda x: np.frexp(x)[1], name="frexp_exponent")
 
 # -- exponentials and logarithms -----------------------------------------------------------------------------
 
 exp = elementwise(np.exp, lambda t, y, _x: t * y)
 exp2 = elementwise(np.exp2, lambda t, y, _x: t * y * LOG2)
-expm1 = elementwise(np.expm1, lambda t, y, _x: t * (y + 1))
+expm1 = elementwise(np.expm1, lambda t, _y, x: t * np.exp(x))
 log = elementwise(np.log, lambda t, _y, x: t / x, domain=(0.2, 2.0), boundary=(Boundary((0.0,), (np.inf,)),))
-log2 = elementwise(np.log2, lambda t, _y, x: t / x / LOG2, domain=(0.2, 2.0))
-log10 = elementwise(np.log10, lambda t, _y, x: t / x / LOG10, domain=(0.2, 2.0))
+log2 = elementwise(np.log2, lambda t, _y, x: t / LOG2 / x, domain=(0.2, 2.0))
+log10 = elementwise(np.log10, lambda t, _y, x: t / LOG10 / x, domain=(0.2, 2.0))
 log1p = elementwise(np.log1p, lambda t, _y, x: t / (x + 1), domain=(-0.5, 2.0))
 
 
-def _share(a: Any, y: Any, base: Any) -> Any:
-    """``exp(a - y)``: the share of one term in a log-sum-exp, also where both are infinite."""
-    return base(np.where(np.equal(a, y), np.zeros_like(a), a - y))
+def _share(t: Any, y: Any, a: Any, b: Any, base: Any) -> Any:
+    """``t * exp(a - y)``: the share of the term `a` in a log-sum-exp; two equal infinite terms have half each."""
+    infinite = np.isinf(y)
+    whole = np.logical_and(infinite, np.equal(a, y))  # here a - y would be NaN
+    share = t * base(np.where(whole, np.zeros_like(y), a - y))
+    return np.where(np.logical_and(infinite, np.equal(a, b)), share * 0.5, share)
 
 
 logaddexp = elementwise(
     np.logaddexp,
-    lambda t, y, a, _b: t * _share(a, y, np.exp),
-    lambda t, y, _a, b: t * _share(b, y, np.exp),
-    boundary=(Boundary((-np.inf, 0.0), (0.0, 1.0)),),
+    lambda t, y, a, b: _share(t, y, a, b, np.exp),
+    lambda t, y, a, b: _share(t, y, b, a, np.exp),
+    boundary=(
+        Boundary((-np.inf, 0.0), (0.0, 1.0)),
+        Boundary((np.inf, 0.0), (1.0, 0.0)),
+        Boundary((np.inf, -np.inf), (1.0, 0.0)),
+        Boundary((-np.inf, -np.inf), (0.5, 0.5)),
+        Boundary((np.inf, np.inf), (0.5, 0.5)),
+        Boundary((1000.0, 0.0), (1.0, 0.0)),
+        Boundary((2.0, 2.0), (0.5, 0.5)),
+    ),
 )
 logaddexp2 = elementwise(
-    np.logaddexp2, lambda t, y, a, _b: t * _share(a, y, np.exp2), lambda t, y, _a, b: t * _share(b, y, np.exp2)
+    np.logaddexp2,
+    lambda t, y, a, b: _share(t, y, a, b, np.exp2),
+    lambda t, y, a, b: _share(t, y, b, a, np.exp2),
+    boundary=(Boundary((-np.inf, 0.0), (0.0, 1.0)), Boundary((-np.inf, -np.inf), (0.5, 0.5))),
 )
 
 # -- trigonometric and hyperbolic ----------------------------------------------------------------------------
@@ -120,28 +202,51 @@ logaddexp2 = elementwise(
 sin = elementwise(np.sin, lambda t, _y, x: t * np.cos(x))
 cos = elementwise(np.cos, lambda t, _y, x: -t * np.sin(x))
 tan = elementwise(np.tan, lambda t, y, _x: t * (y * y + 1), domain=(-1.0, 1.0))
-arcsin = elementwise(np.arcsin, lambda t, _y, x: t / np.sqrt(1 - x * x), domain=(-0.8, 0.8))
-arccos = elementwise(np.arccos, lambda t, _y, x: -t / np.sqrt(1 - x * x), domain=(-0.8, 0.8))
+arcsin = elementwise(np.arcsin, lambda t, _y, x: t / np.sqrt((1 - x) * (1 + x)), domain=(-0.8, 0.8))
+arccos = elementwise(np.arccos, lambda t, _y, x: -t / np.sqrt((1 - x) * (1 + x)), domain=(-0.8, 0.8))
 arctan = elementwise(np.arctan, lambda t, _y, x: t / (x * x + 1))
 arctan2 = elementwise(
     np.arctan2,
-    lambda t, _y, a, b: t * b / (a * a + b * b),
-    lambda t, _y, a, b: -t * a / (a * a + b * b),
+    lambda t, _y, a, b: _arctan2(t, b, np.hypot(a, b)),
+    lambda t, _y, a, b: -_arctan2(t, a, np.hypot(a, b)),
     domain=((-2.0, 2.0), (0.5, 2.0)),
+    boundary=(
+        Boundary((0.0, 0.0), (np.nan, np.nan)),
+        Boundary((0.0, 2.0), (0.5, 0.0)),
+        Boundary((2.0, 0.0), (0.0, -0.5)),
+        Boundary((1e-200, 0.0), (0.0, -1e200)),
+    ),
 )
+
+
+def _arctan2(t: Any, other: Any, r: Any) -> Any:
+    """``other / r**2``, where the square may be too large or too small for a float."""
+    return t * (other / r) / r
+
+
+def _cosine(t: Any, y: Any, x: Any) -> Any:
+    """``x / hypot``, and 0 at the origin."""
+    zero = np.equal(y, 0)
+    return t * np.where(zero, np.zeros_like(y), x / np.where(zero, np.ones_like(y), y))
+
+
 hypot = elementwise(
     np.hypot,
-    lambda t, y, a, _b: t * (a / np.where(np.equal(y, 0), np.ones_like(y), y)),
-    lambda t, y, _a, b: t * (b / np.where(np.equal(y, 0), np.ones_like(y), y)),
+    lambda t, y, a, _b: _cosine(t, y, a),
+    lambda t, y, _a, b: _cosine(t, y, b),
     domain=(0.5, 2.0),
-    boundary=(Boundary((0.0, 0.0), (0.0, 0.0)),),
+    boundary=(
+        Boundary((0.0, 0.0), (0.0, 0.0)),
+        Boundary((3e-200, 4e-200), (0.6, 0.8)),
+        Boundary((-2.0, 0.0), (-1.0, 0.0)),
+    ),
 )
 sinh = elementwise(np.sinh, lambda t, _y, x: t * np.cosh(x))
 cosh = elementwise(np.cosh, lambda t, _y, x: t * np.sinh(x))
 tanh = elementwise(np.tanh, lambda t, y, _x: t * (1 - y * y))
 arcsinh = elementwise(np.arcsinh, lambda t, _y, x: t / np.sqrt(x * x + 1))
-arccosh = elementwise(np.arccosh, lambda t, _y, x: t / np.sqrt((x - 1) * (x + 1)), domain=(1.2, 2.0))
-arctanh = elementwise(np.arctanh, lambda t, _y, x: t / (1 - x * x), domain=(-0.8, 0.8))
+arccosh = elementwise(np.arccosh, lambda t, _y, x: t / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=(1.2, 2.0))
+arctanh = elementwise(np.arctanh, lambda t, _y, x: t / ((1 - x) * (1 + x)), domain=(-0.8, 0.8))
 deg2rad = elementwise(np.deg2rad, lambda t, _y, _x: t * (PI / 180), linear_args=(0,))
 rad2deg = elementwise(np.rad2deg, lambda t, _y, _x: t * (180 / PI), linear_args=(0,))
 radians = elementwise(np.radians, lambda t, _y, _x: t * (PI / 180), linear_args=(0,))
@@ -149,21 +254,54 @@ degrees = elementwise(np.degrees, lambda t, _y, _x: t * (180 / PI), linear_args=
 
 # -- absolute value, sign, choice ----------------------------------------------------------------------------
 
+
+def _unit(x: Any) -> Any:
+    """The conjugate of ``sign(x)``, without arithmetic on real numbers."""
+    return np.conjugate(np.sign(x)) if dtype_of(x).kind == "c" else np.sign(x)
+
+
 absolute = elementwise(
     np.absolute,
-    lambda t, _y, x: np.real(t * np.conj(np.sign(x))),
-    transposes=(lambda ct, _y, x: ct * np.conj(np.sign(x)),),
+    lambda t, _y, x: np.real(t * _unit(x)),
+    transposes=(lambda ct, _y, x: ct * _unit(x),),
     domain=(0.2, 2.0),
     boundary=(Boundary((0.0,), (0.0,)), Boundary((-1.0,), (-1.0,))),
 )
-fabs = elementwise(
-    np.fabs, lambda t, _y, x: t * np.sign(x), domain=(0.2, 2.0), boundary=(Boundary((0.0,), (0.0,)),)
-)
+fabs = elementwise(np.fabs, lambda t, _y, x: t * np.sign(x), domain=(0.2, 2.0), boundary=(Boundary((0.0,), (0.0,)),))
+_sign = constant(np.sign)
+
+
+def sign(x: Any, /) -> Any:
+    """Sign of a real number, a constant; for a complex one ``x / abs(x)``, which is none."""
+    if dtype_of(x).kind != "c":
+        return _sign(x)
+    r = np.absolute(x)
+    zero = np.equal(r, 0)
+    return np.where(zero, np.zeros_like(x), x / np.where(zero, np.ones_like(r), r))
+
+
+UFUNCS[np.sign] = sign
+
+
+def _same_sign(t: Any, a: Any, b: Any) -> Any:
+    """``abs'(a)``, with the sign of `b`."""
+    t = t * np.sign(a)
+    return np.where(np.signbit(b), -t, t)
+
+
 copysign = elementwise(
     np.copysign,
-    lambda t, _y, a, b: t * np.sign(a) * np.copysign(1.0, b).astype(t.dtype),
-    lambda t, _y, _a, _b: t * 0,
+    lambda t, _y, a, b: _same_sign(t, a, b),
+    lambda t, _y, _a, _b: np.zeros_like(t),
     domain=((0.2, 2.0), (0.2, 2.0)),
+    boundary=(
+        Boundary((0.0, 1.0), (0.0, 0.0)),
+        Boundary((2.0, -0.0), (-1.0, 0.0)),
+        Boundary((-2.0, -1.0), (1.0, 0.0)),
+    ),
+)
+nextafter = elementwise(
+    np.nextafter, lambda t, _y, _a, _b: t, lambda t, _y, _a, _b: np.zeros_like(t), domain=((0.2, 1.0), (1.5, 2.0))
 )
 
 
@@ -214,19 +352,34 @@ fmin = elementwise(
 
 # -- complex numbers: linear over the reals ------------------------------------------------------------------
 
-conjugate = elementwise(np.conjugate, lambda t, _y, _x: np.conjugate(t), linear_args=(0,))
+conjugate = elementwise(
+    np.conjugate, lambda t, _y, _x: np.conjugate(t) if dtype_of(t).kind == "c" else t, linear_args=(0,)
+)
 
 # -- derivative zero: comparisons, predicates, rounding ------------------------------------------------------
 
 for _ufunc in (
     *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal),
-    *(np.isfinite, np.isinf, np.isnan, np.signbit),
+    *(np.isfinite, np.isinf, np.isnan, np.signbit, np.isnat),
     *(np.logical_and, np.logical_or, np.logical_xor, np.logical_not),
-    *(np.floor, np.ceil, np.trunc, np.rint, np.sign, np.floor_divide, np.heaviside, np.spacing),
-    *(np.nextafter,),
+    *(np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.spacing),
+    # Those of integers and booleans alone: they meet traced values only where shapes are traced.
+    *(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift, np.bitwise_count),
 ):
     constant(_ufunc)
 
+_step = constant(lambda x: np.heaviside(x, 0.0).astype(dtype_of(x)), name="heaviside")
+
+
+def heaviside(x1: Any, x2: Any, /) -> Any:
+    """The step function; at the step it is the second argument, the only one with a derivative."""
+    return np.where(np.equal(x1, 0), x2, _step(x1))
+
+
+UFUNCS[np.heaviside] = heaviside
+UFUNCS[np.divmod] = lambda a, b, /: (np.floor_divide(a, b), np.remainder(a, b))
+UFUNCS[np.frexp] = lambda x, /: (_mantissa(x), _exponent(x))
+UFUNCS[np.modf] = lambda x, /: (_fraction(x), np.trunc(x))
 
 # -- operators -----------------------------------------------------------------------------------------------
 # An operator on Python numbers keeps them Python numbers (and so weakly typed); the ufunc would not.
@@ -241,23 +394,27 @@ for _name, _op, _function in (
 ):
     install_operator(_name, _op.variant(_function))
 
-for _name, _function in (
-    ("eq", operator.eq),
-    ("ne", operator.ne),
-    ("lt", operator.lt),
-    ("le", operator.le),
-    ("gt", operator.gt),
-    ("ge", operator.ge),
-    ("floordiv", operator.floordiv),
+for _name, _ufunc in (
+    ("eq", np.equal),
+    ("ne", np.not_equal),
+    ("lt", np.less),
+    ("le", np.less_equal),
+    ("gt", np.greater),
+    ("ge", np.greater_equal),
+    ("floordiv", np.floor_divide),
+    ("and", np.bitwise_and),
+    ("or", np.bitwise_or),
+    ("xor", np.bitwise_xor),
+    ("lshift", np.left_shift),
+    ("rshift", np.right_shift),
 ):
-    _ufunc = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater}.get(
-        _name, np.greater_equal if _name == "ge" else np.floor_divide
-    )
-    install_operator(_name, UFUNCS[_ufunc].variant(_function), reflected=_name == "floordiv")
+    comparison = _ufunc in {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
+    _function = getattr(operator, f"{_name}_" if _name in {"and", "or"} else _name)
+    install_operator(_name, UFUNCS[_ufunc].variant(_function), reflected=not comparison)  # type: ignore[attr-defined]
 
+install_method("__invert__", np.invert)
 install_method("__neg__", negative.variant(operator.neg))
 install_method("__pos__", positive.variant(operator.pos))
 install_method("__abs__", absolute.variant(operator.abs))
 install_method("__divmod__", lambda a, b: (a // b, a % b))
 install_method("__rdivmod__", lambda a, b: (b // a, b % a))
-install_method("__round__", lambda a, ndigits=0: np.round(a, ndigits))
