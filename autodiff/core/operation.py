@@ -77,6 +77,8 @@ class Operation:
         ``marks[i](y, *args)``: mask of the entries in which argument `i` was not chosen (`where`, `maximum`).
     structural : bool
         Linear with coefficients that are finite and not negative, so that marks can pass through it.
+    selects : bool
+        Structural, and it leaves entries out (indexing, `max`): these are marked in the backward sweep.
     """
 
     __slots__ = (
@@ -94,6 +96,7 @@ class Operation:
         "pair",
         "samples",
         "scatter",
+        "selects",
         "shape_rule",
         "single",
         "smooth",
@@ -121,6 +124,7 @@ class Operation:
         variadic: bool = False,
         smooth: bool = True,
         scatter: Rule | None = None,
+        selects: bool = False,
         register: bool = True,
     ) -> None:
         self.name = name
@@ -141,7 +145,8 @@ class Operation:
         self.variadic = variadic
         self.smooth = smooth
         self.scatter = scatter
-        self.single = isinstance(self, Single) and scatter is None  # its backward step needs no loop
+        self.selects = selects or scatter is not None
+        self.single = isinstance(self, Single) and not self.selects  # its backward step needs no loop
         self.pair = isinstance(self, Binary) and not is_elementwise and not structural  # nor does this one's
         self._keeps: dict[int, tuple[bool, tuple[bool, ...]]] = {}
         if register:

@@ -255,7 +255,7 @@ def pull_structure(node: Node, ct: Any, sums: Adjoints) -> None:
             continue
         if c.shape != parent.shape or c.dtype is not parent.dtype:
             c = conform(c, parent)
-        if op.structural and (mask is not None or op.scatter is not None) and not _plain(parent):
+        if op.structural and (mask is not None or op.selects) and not _plain(parent):
             unmarked = np.logical_not(mask).astype(node.dtype) if mask is not None else np.ones_like(ct, dtype=node.dtype)
             reached = conform(op.vjp_of(i, unmarked, y, args, params), parent) != 0
             c = Marked(full(c, parent), np.logical_not(full(reached, parent)))

@@ -1,4 +1,4 @@
-"""Reductions over axes."""
+"""Reductions over axes: sums and means, products, variances, and their versions that ignore NaN."""
 
 from __future__ import annotations
 
@@ -6,71 +6,358 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, constant, implements, install_method, linear
-from autodiff.core.spec import shape_of
+from autodiff.core import Sample, Spec, constant, explicit, implements, install_method, linear
+from autodiff.core.errors import missing_rule
+from autodiff.core.spec import dtype_of, shape_of
 
-__all__ = ["sum"]
+__all__ = ["average", "mean", "prod", "std", "sum", "var"]
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Return the reduced axes as positions; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    return np.lib.array_utils.normalize_axis_tuple(axis, ndim)
 
 
 def reduced_shape(shape: tuple[int, ...], axis: Any, keepdims: bool = False) -> tuple[int, ...]:
     """Shape after a reduction over `axis` (None: all)."""
-    axes = tuple(range(len(shape))) if axis is None else _axes(axis, len(shape))
+    axes = axes_of(axis, len(shape))
     if keepdims:
-        return tuple(1 if i in axes else n for i, n in enumerate(shape))
-    return tuple(n for i, n in enumerate(shape) if i not in axes)
+        return tuple([1 if i in axes else n for i, n in enumerate(shape)])
+    return tuple([n for i, n in enumerate(shape) if i not in axes])
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    return tuple(int(i) % ndim for i in (axis if isinstance(axis, tuple) else (axis,))) if ndim else ()
+def count_of(shape: tuple[int, ...], axis: Any) -> int:
+    """Number of elements that go into each result."""
+    n = 1
+    for i in axes_of(axis, len(shape)):
+        n *= shape[i]
+    return n
 
 
 def spread(ct: Any, shape: tuple[int, ...], axis: Any, keepdims: bool = False) -> Any:
     """Transpose of a sum, not yet broadcast: the sweep expands an adjoint only where positions matter."""
-    if keepdims or not ct.shape:
+    if keepdims or axis is None:
         return ct
     return np.reshape(ct, reduced_shape(shape, axis, keepdims=True))
 
 
+def reduction_samples(rng: np.random.Generator) -> list[Sample]:
+    """Samples for a reduction with an axis: every form of it, 0-d and empty."""
+    x = rng.uniform(0.3, 2.0, size=(2, 3, 4))
+    forms = [Sample((x,), {"axis": axis, "keepdims": k}) for axis in (None, 0, -1, (0, 2), ()) for k in (False, True)]
+    return [
+        *forms,
+        Sample((rng.uniform(size=()),), {"axis": None, "keepdims": False}),
+        Sample((np.zeros((0, 3)),), {"axis": 1, "keepdims": False}),
+    ]
+
+
+def _refuse(name: str, **keywords: Any) -> None:
+    """Refuse the keywords that have no meaning for a traced array."""
+    for key, value in keywords.items():
+        if value is not None:
+            raise missing_rule(name, f" with the keyword {key}=")
+
+
+def masked(a: Any, where: Any, fill: Any) -> Any:
+    """Return the array with `fill` where the reduction must not look."""
+    return a if where is True else np.where(where, a, np.asarray(fill, dtype_of(a)))
+
+
+# -- sum and mean --------------------------------------------------------------------------------------------
+
+
+def _sum_dtype(x: Any) -> Any:
+    """Dtype of a sum or product: small integers are widened."""
+    return np.add.reduce(np.zeros(1, dtype_of(x))).dtype
+
+
 _sum = linear(
-    lambda x, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims),
+    np.add.reduce,
     lambda ct, _y, _x, axis, keepdims: spread(ct, shape_of(_x), axis, keepdims),
     name="sum",
     structural=True,
-    samples=lambda rng: [
-        Sample((rng.normal(size=(2, 3, 4)),), {"axis": axis, "keepdims": keepdims})
-        for axis in (None, 0, -1, (0, 2))
-        for keepdims in (False, True)
-    ],
-    shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
+    samples=reduction_samples,
+    shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), _sum_dtype(x)),
 )
 
 
 @implements(np.sum)
 def sum(  # noqa: A001 - NumPy's name
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = 0, where: Any = True
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = 0, where: Any = True
 ) -> Any:
     """Sum over axes."""
-    if where is not True:
-        a = np.where(where, a, np.zeros((), a.dtype))
+    if where is True and dtype is None and out is None and type(initial) is int and initial == 0:
+        return _sum(as_array(a), axis=axis, keepdims=keepdims)
+    _refuse("np.sum", out=out)
+    a = masked(as_array(a), where, 0)
     if dtype is not None:
         a = a.astype(dtype)
-    y = _sum(a, axis=axis, keepdims=bool(keepdims))
+    y = _sum(a, axis=axis, keepdims=keepdims)
     return y if isinstance(initial, (int, float)) and initial == 0 else y + initial
 
 
-install_method("sum", sum)
+def as_array(a: Any) -> Any:
+    """Return a list of traced values as one traced array."""
+    return np.stack([as_array(x) for x in a]) if isinstance(a, (list, tuple)) else a
 
-_all = constant(np.logical_and.reduce, name="all", shape=lambda x, axis=None, keepdims=False: Spec(reduced_shape(x.shape, axis, keepdims), bool))
-_any = constant(np.logical_or.reduce, name="any", shape=lambda x, axis=None, keepdims=False: Spec(reduced_shape(x.shape, axis, keepdims), bool))
+
+def _mean_value(x: Any, axis: Any, keepdims: bool) -> Any:
+    """NumPy's mean without its Python layer, where that would compute the same."""
+    shape = shape_of(x)
+    n = count_of(shape, axis)
+    if n == 0 or dtype_of(x).kind not in "fc" or dtype_of(x) == np.float16:
+        return np.mean(x, axis=axis, keepdims=keepdims)
+    y = np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return np.true_divide(y, n, out=y) if type(y) is np.ndarray else y.dtype.type(y / n)
+
+
+_mean = linear(
+    _mean_value,
+    lambda ct, _y, _x, axis, keepdims: spread(ct / count_of(shape_of(_x), axis), shape_of(_x), axis, keepdims),
+    name="mean",
+    structural=True,
+    samples=lambda rng: [s for s in reduction_samples(rng) if s.args[0].size],
+    shape=lambda x, axis, keepdims: Spec(
+        reduced_shape(x.shape, axis, keepdims), x.dtype if x.dtype.kind in "fc" else np.float64
+    ),
+)
+
+
+@implements(np.mean)
+def mean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
+    """Arithmetic mean over axes."""
+    _refuse("np.mean", out=out)
+    a = as_array(a)
+    if dtype is not None:
+        a = a.astype(dtype)
+    if where is True:
+        return _mean(a, axis=axis, keepdims=bool(keepdims))
+    return sum(a, axis, keepdims=keepdims, where=where) / _counted(a, axis, keepdims, where)
+
+
+def _counted(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    """How many elements `where` lets into each result, in the dtype of the array."""
+    count = np.sum(np.broadcast_to(where, shape_of(a)), axis=axis, keepdims=bool(keepdims))
+    return count.astype(_real_dtype(a))
+
+
+def _real_dtype(a: Any) -> Any:
+    return np.zeros(0, dtype_of(a)).real.dtype
+
+
+@implements(np.average)
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
+) -> Any:
+    """Weighted mean; the weights may be traced as well."""
+    a = as_array(a)
+    if weights is None:
+        y = mean(a, axis, keepdims=keepdims)
+        scale: Any = np.full(shape_of(y), count_of(shape_of(a), axis), dtype_of(y))[()]
+        return (y, scale) if returned else y
+    w = as_array(weights)
+    if shape_of(w) != shape_of(a):
+        if axis is None:
+            raise TypeError(f"np.average: axis must be given, as the shapes differ: a {shape_of(a)}, weights {shape_of(w)}.")
+        axes = axes_of(axis, len(shape_of(a)))
+        if shape_of(w) != tuple(shape_of(a)[i] for i in axes):
+            raise ValueError(f"np.average: weights {shape_of(w)} do not fit axis {axis} of a {shape_of(a)}.")
+        order = np.argsort(axes)
+        w = np.reshape(np.transpose(w, order), [n if i in axes else 1 for i, n in enumerate(shape_of(a))])
+        w = np.broadcast_to(w, shape_of(a))
+    scale = np.sum(w, axis=axis, keepdims=keepdims)
+    y = np.sum(a * w, axis=axis, keepdims=keepdims) / scale
+    return (y, np.broadcast_to(scale, shape_of(y))) if returned else y
+
+
+# -- products ------------------------------------------------------------------------------------------------
+
+
+def _prod_tangent(t: Any, _y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """Tangent of a product, by halves: (p, t) (q, u) -> (p q, t q + p u). No division, so zeros are no exception."""
+    shape = shape_of(x)
+    axes = axes_of(axis, len(shape))
+    kept = [i for i in range(len(shape)) if i not in axes]
+    result = reduced_shape(shape, axis, keepdims)
+    n = count_of(shape, axis)
+    if n == 0:
+        return np.broadcast_to(np.sum(t) * 0, result)
+    rows = (*(shape[i] for i in kept), n)
+    p, t = (np.reshape(np.transpose(v, (*kept, *axes)), rows) for v in (x, np.broadcast_to(t, shape)))
+    while n > 1:
+        half = n // 2
+        a, b, ta, tb = p[..., :half], p[..., half : 2 * half], t[..., :half], t[..., half : 2 * half]
+        rest, t_rest = p[..., 2 * half :], t[..., 2 * half :]
+        p, t = a * b, ta * b + a * tb
+        if n % 2:
+            p, t = np.concatenate([p, rest], axis=-1), np.concatenate([t, t_rest], axis=-1)
+        n = half + n % 2
+    return np.reshape(t, result)
+
+
+_prod = explicit(
+    np.multiply.reduce,
+    _prod_tangent,
+    name="prod",
+    samples=lambda rng: [
+        *reduction_samples(rng),
+        Sample((np.array([[0.5, 0.0, 2.0], [0.0, 1.5, 0.0], [1.0, 2.0, 3.0]]),), {"axis": 1, "keepdims": False}),
+    ],
+    shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), _sum_dtype(x)),
+)
+
+
+@implements(np.prod)
+def prod(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = 1, where: Any = True
+) -> Any:
+    """Product over axes; its derivatives are right through any number of zeros."""
+    _refuse("np.prod", out=out)
+    a = masked(as_array(a), where, 1)
+    if dtype is not None:
+        a = a.astype(dtype)
+    y = _prod(a, axis=axis, keepdims=bool(keepdims))
+    return y if isinstance(initial, (int, float)) and initial == 1 else y * initial
+
+
+# -- variance ------------------------------------------------------------------------------------------------
+
+
+def _squared(d: Any) -> Any:
+    return d * d if dtype_of(d).kind != "c" else np.real(d) ** 2 + np.imag(d) ** 2
+
+
+@implements(np.var)
+def var(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
+    mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    """Variance over axes: the mean squared distance from the mean."""
+    _refuse("np.var", out=out)
+    a = as_array(a)
+    if dtype is not None:
+        a = a.astype(dtype)
+    half = dtype_of(a) == np.float16  # NumPy sums float16 in float32
+    if half:
+        a = a.astype(np.float32)
+    if correction is not None:
+        ddof = correction
+    centre = globals()["mean"](a, axis, keepdims=True, where=where) if mean is None else mean
+    squares = sum(_squared(a - centre), axis, keepdims=keepdims, where=where)
+    n: Any = count_of(shape_of(a), axis) if where is True else _counted(a, axis, keepdims, where)
+    y = squares / np.maximum(n - ddof, 0)
+    y = y.astype(_real_dtype(a)) if dtype_of(y) != _real_dtype(a) else y
+    return y.astype(np.float16) if half else y
+
+
+@implements(np.std)
+def std(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
+    mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    """Standard deviation over axes; by convention its derivative for a constant array is 0."""
+    v = var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+    return np.where(v == 0, np.zeros((), dtype_of(v)), np.sqrt(v))
+
+
+# -- versions that ignore NaN --------------------------------------------------------------------------------
+
+
+def _present(a: Any) -> Any:
+    return np.logical_not(np.isnan(a))
+
+
+@implements(np.nansum)
+def nansum(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = 0, where: Any = True
+) -> Any:
+    """Sum, with NaN as 0."""
+    a = as_array(a)
+    return sum(masked(a, _present(a), 0), axis, dtype, out, keepdims, initial, where)
+
+
+@implements(np.nanprod)
+def nanprod(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = 1, where: Any = True
+) -> Any:
+    """Product, with NaN as 1."""
+    a = as_array(a)
+    return prod(masked(a, _present(a), 1), axis, dtype, out, keepdims, initial, where)
+
+
+def _and_present(a: Any, where: Any) -> Any:
+    return _present(a) if where is True else np.logical_and(where, _present(a))
+
+
+@implements(np.nanmean)
+def nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
+    """Mean of the elements that are not NaN."""
+    a = as_array(a)
+    return mean(a, axis, dtype, out, keepdims, where=_and_present(a, where))
+
+
+@implements(np.nanvar)
+def nanvar(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
+    mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    """Variance of the elements that are not NaN."""
+    a = as_array(a)
+    return var(a, axis, dtype, out, ddof, keepdims, where=_and_present(a, where), mean=mean, correction=correction)
+
+
+@implements(np.nanstd)
+def nanstd(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
+    mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    """Standard deviation of the elements that are not NaN."""
+    a = as_array(a)
+    return std(a, axis, dtype, out, ddof, keepdims, where=_and_present(a, where), mean=mean, correction=correction)
+
+
+# -- truth values and counts: constants ----------------------------------------------------------------------
+
+
+def _constant_reduction(fn: Any, name: str, dtype: Any) -> Any:
+    return constant(
+        fn, name=name, shape=lambda x, axis=None, keepdims=False: Spec(reduced_shape(x.shape, axis, keepdims), dtype)
+    )
+
+
+_all = _constant_reduction(np.logical_and.reduce, "all", bool)
+_any = _constant_reduction(np.logical_or.reduce, "any", bool)
+_count_nonzero = _constant_reduction(np.count_nonzero, "count_nonzero", np.intp)
 
 
 @implements(np.all)
-def all(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, **_: Any) -> Any:  # noqa: A001
+def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:  # noqa: A001
     """Whether all elements are true."""
-    return _all(a, axis=axis, keepdims=bool(keepdims))
+    _refuse("np.all", out=out)
+    return _all(a if where is True else np.logical_or(a, np.logical_not(where)), axis=axis, keepdims=bool(keepdims))
 
 
 @implements(np.any)
-def any(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, **_: Any) -> Any:  # noqa: A001
+def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:  # noqa: A001
     """Whether any element is true."""
-    return _any(a, axis=axis, keepdims=bool(keepdims))
+    _refuse("np.any", out=out)
+    return _any(a if where is True else np.logical_and(a, where), axis=axis, keepdims=bool(keepdims))
+
+
+@implements(np.count_nonzero)
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """Count elements that are not zero."""
+    return _count_nonzero(a, axis=axis, keepdims=bool(keepdims))
+
+
+for _name, _function in (
+    ("sum", sum), ("mean", mean), ("prod", prod), ("var", var), ("std", std), ("all", all), ("any", any),
+):  # fmt: skip
+    install_method(_name, _function)

@@ -1,0 +1,147 @@
+"""Largest and smallest elements: an adjoint is split equally among ties, and the other entries are marked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autodiff.core import Operation, Sample, Spec, constant, implements, install_method
+from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.reductions import _refuse, as_array, masked, reduced_shape, reduction_samples, spread
+
+__all__ = ["argmax", "argmin", "max", "min", "ptp"]
+
+
+def _chosen(y: Any, x: Any, axis: Any, keepdims: bool) -> tuple[Any, Any]:
+    """Which entries equal the extremum, and how many they are (with the reduced axes kept)."""
+    mask = np.equal(x, spread(y, shape_of(x), axis, keepdims))
+    return mask, np.sum(mask, axis=axis, keepdims=True).astype(np.zeros(0, dtype_of(x)).real.dtype)
+
+
+def _push(t: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    mask, ties = _chosen(y, x, axis, keepdims)
+    total = np.sum(np.where(mask, t, np.zeros((), dtype_of(t))) / ties, axis=axis, keepdims=True)
+    return total if keepdims else np.reshape(total, shape_of(y))
+
+
+def _pull(ct: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    mask, ties = _chosen(y, x, axis, keepdims)
+    return np.where(mask, spread(ct, shape_of(x), axis, keepdims) / ties, np.zeros((), dtype_of(ct)))
+
+
+def _samples(rng: np.random.Generator) -> list[Sample]:
+    """Arrays without ties, and one with a tie."""
+    return [s for s in reduction_samples(rng) if s.args[0].size]
+
+
+def _extremum(ufunc: np.ufunc, name: str) -> Operation:
+    return Operation(
+        name,
+        ufunc.reduce,
+        jvps=(_push,),
+        vjps=(_pull,),
+        structural=True,
+        selects=True,
+        samples=_samples,
+        shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
+    )
+
+
+_max = _extremum(np.maximum, "max")
+_min = _extremum(np.minimum, "min")
+
+
+@implements(np.max, np.amax)
+def max(  # noqa: A001 - NumPy's name
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """Largest element over axes."""
+    return _reduced("max", _max, np.maximum, a, axis, out, keepdims, initial, where)
+
+
+@implements(np.min, np.amin)
+def min(  # noqa: A001 - NumPy's name
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """Smallest element over axes."""
+    return _reduced("min", _min, np.minimum, a, axis, out, keepdims, initial, where)
+
+
+def _reduced(
+    name: str, op: Operation, pair: np.ufunc, a: Any, axis: Any, out: Any, keepdims: Any, initial: Any, where: Any
+) -> Any:
+    _refuse(f"np.{name}", out=out)
+    a = as_array(a)
+    if where is not True:
+        if initial is None:
+            raise ValueError(f"np.{name}: where= needs initial=, the result for no element at all.")
+        a = masked(a, where, -np.inf if pair is np.maximum else np.inf)
+    if 0 in shape_of(a) and initial is not None and a.size == 0:
+        return np.broadcast_to(initial, reduced_shape(shape_of(a), axis, bool(keepdims))) * 1
+    y = op(a, axis=axis, keepdims=bool(keepdims))
+    return y if initial is None else pair(y, initial)
+
+
+@implements(np.ptp)
+def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """Largest minus smallest."""
+    _refuse("np.ptp", out=out)
+    return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
+
+
+@implements(np.nanmax)
+def nanmax(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """Largest element that is not NaN; NaN (as NumPy, without its warning) where there is none."""
+    return _ignoring_nan(max, -np.inf, a, axis, out, keepdims, initial, where)
+
+
+@implements(np.nanmin)
+def nanmin(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """Smallest element that is not NaN; NaN (as NumPy, without its warning) where there is none."""
+    return _ignoring_nan(min, np.inf, a, axis, out, keepdims, initial, where)
+
+
+def _ignoring_nan(
+    reduce: Any, fill: float, a: Any, axis: Any, out: Any, keepdims: Any, initial: Any, where: Any
+) -> Any:
+    a = as_array(a)
+    missing = np.isnan(a)
+    y = reduce(masked(a, np.logical_not(missing), fill), axis, out, keepdims, initial, where)
+    none = np.all(missing, axis=axis, keepdims=bool(keepdims))
+    return np.where(none, np.asarray(np.nan, dtype_of(a)), y)
+
+
+def _position(fn: Any) -> Any:
+    def shape(x: Any, axis: Any = None, keepdims: bool = False) -> Spec:
+        return Spec(reduced_shape(x.shape, axis, keepdims), np.intp)
+
+    return constant(fn, shape=shape)
+
+
+_argmax = _position(np.argmax)
+_argmin = _position(np.argmin)
+
+
+@implements(np.argmax)
+def argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """Position of the largest element: a constant."""
+    _refuse("np.argmax", out=out)
+    return _argmax(as_array(a), axis=axis, keepdims=bool(keepdims))
+
+
+@implements(np.argmin)
+def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """Position of the smallest element: a constant."""
+    _refuse("np.argmin", out=out)
+    return _argmin(as_array(a), axis=axis, keepdims=bool(keepdims))
+
+
+install_method("max", max)
+install_method("min", min)
+install_method("argmax", argmax)
+install_method("argmin", argmin)
