@@ -9,6 +9,7 @@ from autodiff import ops, tree
 from autodiff.core.allocator import keep_freed_memory
 from autodiff.core.spec import Spec
 from autodiff.inspect import EvaluationTrace, trace
+from autodiff.transforms.check import check_grads
 from autodiff.transforms.checkpoint import checkpoint
 from autodiff.transforms.custom import custom_jvp, custom_vjp
 from autodiff.transforms.forward import jvp, stop_gradient
@@ -19,6 +20,7 @@ from autodiff.transforms.shapes import eval_shape
 __all__ = [
     "EvaluationTrace",
     "Spec",
+    "check_grads",
     "checkpoint",
     "custom_jvp",
     "custom_vjp",
