@@ -64,7 +64,6 @@ def _known(b: Any) -> Any:
 
 #: ``a**n`` without a transcendental function.
 _PRODUCTS: dict[int, Callable[[Any], Any]] = {
-    1: lambda a: a,
     2: np.square,
     3: lambda a: np.square(a) * a,
     4: lambda a: np.square(np.square(a)),
@@ -72,21 +71,22 @@ _PRODUCTS: dict[int, Callable[[Any], Any]] = {
 
 
 def _constant_power(t: Any, a: Any, b: Any) -> Any:
-    """``t * b * a**(b - 1)`` for a known number `b`."""
-    if b == 0:
-        return np.zeros_like(t)
+    """``t * b * a**(b - 1)`` for a known number `b`; in single expressions, whose temporaries NumPy reuses."""
+    if b == 2:
+        return t * 2 * a
     if b == 1:
         return t
-    t = t * b
+    if b == 0:
+        return np.zeros_like(t)
     if b - 1 in _PRODUCTS:
-        return t * _PRODUCTS[int(b) - 1](a)
+        return t * b * _PRODUCTS[int(b) - 1](a)
     if 1 - b in _PRODUCTS:
-        return t / _PRODUCTS[1 - int(b)](a)
+        return t * b / _PRODUCTS[1 - int(b)](a)
     if b == 0.5:
-        return t / np.sqrt(a)
+        return t * 0.5 / np.sqrt(a)
     if b == 1.5:
-        return t * np.sqrt(a)
-    return t * np.power(a, b - 1)
+        return t * 1.5 * np.sqrt(a)
+    return t * b * np.power(a, b - 1)
 
 
 def _power_base(t: Any, _y: Any, a: Any, b: Any) -> Any:
