@@ -1,0 +1,153 @@
+"""Reductions: values for every keyword as NumPy's, and the derivatives that a sample cannot state."""
+
+import numpy as np
+import pytest
+
+from autodiff import Spec, check_grads, eval_shape, grad, hvp, jvp, vjp
+
+X = np.random.default_rng(0).normal(size=(2, 3, 4))
+MASK = np.random.default_rng(1).uniform(size=X.shape) > 0.4
+MASK[0, 0, 0] = MASK[:, 1, :] = True
+
+REDUCTIONS = [np.sum, np.mean, np.prod, np.var, np.std, np.max, np.min, np.ptp, np.nansum, np.nanprod, np.nanmean, np.nanvar]
+REDUCTIONS += [np.nanstd, np.nanmax, np.nanmin]
+FORMS = [{}, {"axis": 0}, {"axis": -1}, {"axis": (0, 2)}, {"axis": 1, "keepdims": True}, {"keepdims": True}]
+
+
+def value_of(f, *args):
+    """Value of `f` computed on tracers."""
+    return vjp(f, *args)[0]
+
+
+@pytest.mark.parametrize("kwargs", FORMS, ids=str)
+@pytest.mark.parametrize("f", REDUCTIONS, ids=lambda f: f.__name__)
+def test_value_and_derivatives(f, kwargs):
+    def program(x):
+        return f(x, **kwargs)
+
+    np.testing.assert_allclose(value_of(program, X), program(X), rtol=1e-15)
+    check_grads(program, (X,), order=2)
+    assert eval_shape(program, Spec(X.shape, np.float32)) == Spec(np.shape(program(X)), np.float32)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "var", "std", "max", "min"])
+def test_methods(name):
+    assert grad(lambda x: getattr(x, name)())(X).shape == X.shape
+    got = value_of(lambda x: getattr(x, name)(axis=1, keepdims=True), X)
+    np.testing.assert_array_equal(got, getattr(X, name)(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("f", "kwargs"),
+    [
+        (np.sum, {"where": MASK, "initial": 2.0}),
+        (np.sum, {"dtype": np.float32, "axis": 0}),
+        (np.prod, {"where": MASK, "initial": 2.0, "axis": 1}),
+        (np.mean, {"where": MASK, "axis": 2}),
+        (np.var, {"where": MASK, "ddof": 1}),
+        (np.var, {"correction": 1, "axis": 1}),
+        (np.var, {"mean": np.full((2, 1, 4), 0.3), "axis": 1}),
+        (np.std, {"ddof": 1, "axis": 0}),
+        (np.max, {"where": MASK, "initial": -9.0, "axis": 0}),
+        (np.min, {"where": MASK, "initial": 0.1}),
+    ],
+    ids=lambda v: v.__name__ if callable(v) else str(sorted(v)),
+)
+def test_keywords(f, kwargs):
+    def program(x):
+        return f(x, **kwargs)
+
+    want = program(X)
+    np.testing.assert_allclose(value_of(program, X), want, rtol=1e-6 if want.dtype == np.float32 else 1e-15)
+    assert value_of(program, X).dtype == want.dtype
+    if want.dtype == np.float64:
+        check_grads(program, (X,), order=2)
+
+
+def test_average_with_traced_weights():
+    w = np.abs(X) + 0.1
+    np.testing.assert_allclose(value_of(lambda a, w: np.average(a, weights=w), X, w), np.average(X, weights=w))
+    check_grads(lambda a, w: np.average(a, axis=1, weights=w), (X, w), order=2)
+    check_grads(lambda a, w: np.average(a, axis=1, weights=w, returned=True), (X, w[0, :, 0]), order=2)
+    with pytest.raises(TypeError, match="axis must be given"):
+        grad(lambda a: np.average(a, weights=w[0, :, 0]))(X)
+
+
+@pytest.mark.parametrize("zeros", [(), (1,), (0, 2), (0, 1, 3)])
+def test_product_through_zeros(zeros):
+    x = np.array([0.5, -1.5, 2.0, 3.0, 0.7])
+    x[list(zeros)] = 0.0
+    want = np.array([np.prod(np.delete(x, i)) for i in range(5)])
+    np.testing.assert_allclose(grad(np.prod)(x), want, rtol=1e-14)
+    v = np.array([1.0, -2.0, 0.5, 0.3, 2.0])
+    np.testing.assert_allclose(jvp(np.prod, (x,), (v,))[1], want @ v, rtol=1e-14)
+    second = np.array([[np.prod(np.delete(x, [i, j])) if i != j else 0.0 for j in range(5)] for i in range(5)])
+    np.testing.assert_allclose(hvp(np.prod, (x,), (v,)), second @ v, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(grad(lambda x: grad(np.prod)(x) @ v)(x), second @ v, rtol=1e-13, atol=1e-14)
+
+
+def test_extrema_split_among_ties():
+    x = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]])
+    np.testing.assert_array_equal(grad(lambda x: np.sum(np.max(x, axis=1)))(x), [[0, 0.5, 0.5], [1 / 3] * 3])
+    np.testing.assert_array_equal(grad(np.min)(x), [[1.0, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(jvp(lambda x: np.max(x, axis=1), (x,), (np.eye(2, 3),))[1], [0, 1 / 3])
+
+
+@pytest.mark.parametrize("reduce", [np.max, np.sum, np.mean])
+def test_an_unchosen_entry_with_an_infinite_slope(reduce):
+    def program(x):
+        return reduce(np.where(x > 0, np.sqrt(x), 0)) if reduce is not np.max else np.max(np.sqrt(x))
+
+    assert np.isfinite(grad(program)(np.array([0.0, 4.0, 9.0]))).all()
+    assert grad(program)(np.array([0.0, 4.0, 9.0]))[0] == 0.0
+
+
+def test_variance_of_a_constant():
+    x = np.full(4, 2.0)
+    np.testing.assert_array_equal(grad(np.std)(x), np.zeros(4))
+    np.testing.assert_array_equal(grad(np.var)(x), np.zeros(4))
+    assert jvp(np.std, (x,), (np.arange(4.0),))[1] == 0.0
+
+
+def test_complex_variance():
+    z = X + 1j * X[::-1]
+    np.testing.assert_allclose(value_of(lambda z: np.var(z, axis=0), z), np.var(z, axis=0))
+    check_grads(lambda z: np.var(z, axis=1), (z,), order=2)
+
+
+@pytest.mark.parametrize("f", [np.sum, np.mean, np.var, np.std, np.prod, np.max])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_low_precision_stays(f, dtype):
+    x = np.array([0.5, 1.5, 2.5], dtype)
+    value, pullback = vjp(f, x)
+    assert value == f(x)
+    assert value.dtype == dtype
+    assert pullback(value)[0].dtype == dtype
+
+
+def test_nan_is_ignored():
+    x = np.array([[1.0, np.nan, 3.0], [4.0, 5.0, np.nan]])
+    np.testing.assert_array_equal(grad(lambda x: np.sum(np.nanmean(x, axis=1)))(x), [[0.5, 0, 0.5], [0.5, 0.5, 0]])
+    np.testing.assert_array_equal(grad(np.nanmax)(x), [[0, 0, 0], [0, 1.0, 0]])
+    np.testing.assert_array_equal(grad(np.nansum)(x), [[1.0, 0, 1.0], [1.0, 1.0, 0]])
+
+
+def test_empty():
+    assert value_of(np.sum, np.zeros((0, 3))) == 0.0
+    assert value_of(np.prod, np.zeros(0)) == 1.0
+    assert grad(np.prod)(np.zeros(0)).shape == (0,)
+    assert jvp(np.prod, (np.zeros(0),), (np.zeros(0),))[1] == 0.0
+    assert value_of(lambda x: np.max(x, initial=2.0), np.zeros(0)) == 2.0
+    with pytest.raises(ValueError, match="zero-size array"):
+        grad(np.max)(np.zeros(0))
+
+
+def test_constants():
+    assert grad(lambda x: x[np.argmax(x)] * np.count_nonzero(x > 0))(np.array([1.0, 3.0, -2.0])).tolist() == [0, 2.0, 0]
+    assert grad(lambda x: np.sum(x) if np.all(x > 0) and not np.any(x > 9) else 0.0 * x[0])(np.ones(2)).tolist() == [1, 1]
+    assert np.array_equal(value_of(lambda x: x * np.argmin(x, axis=1, keepdims=True), X[0]), X[0] * X[0].argmin(1)[:, None])
+
+
+def test_out_is_refused():
+    with pytest.raises(TypeError, match=r"np.mean .*out="):
+        grad(lambda x: np.mean(x, out=np.zeros(())))(X)
