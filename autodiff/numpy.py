@@ -47,8 +47,8 @@ def array(object: ArrayLike | Any, dtype: DTypeLike | None = None) -> Any:  # no
     >>> import autodiff
     >>> rotate = lambda a: array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
     >>> autodiff.jacfwd(rotate)(0.0)
-    array([[ 0., -1.],
-           [ 1.,  0.]])
+    array([[-0., -1.],
+           [ 1., -0.]])
     """
     return _build(object, dtype) if _is_traced(object) else np.array(object, dtype)
 
