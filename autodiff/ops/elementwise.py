@@ -81,7 +81,7 @@ def _constant_power(t: Any, a: Any, b: Any) -> Any:
     if b - 1 in _PRODUCTS:
         return t * b * _PRODUCTS[int(b) - 1](a)
     if 1 - b in _PRODUCTS:
-        return t * b / _PRODUCTS[1 - int(b)](a)
+        return t * b * _PRODUCTS[1 - int(b)](np.reciprocal(a))
     if b == 0.5:
         return t * 0.5 / np.sqrt(a)
     if b == 1.5:
