@@ -365,9 +365,7 @@ def _align(want: Structure, got: Structure, start: int, path: str, order: list[i
         _align(child, got._children[j], starts[j], path + kind.step(want._meta, i), order)
 
 
-def flatten_like(
-    structure: Structure, tree: Any, *, is_leaf: _IsLeaf = None, strict: bool = True
-) -> list[Any]:
+def flatten_like(structure: Structure, tree: Any, *, is_leaf: _IsLeaf = None, strict: bool = True) -> list[Any]:
     """Return the leaves of a tree in the order of a structure that it must match.
 
     Dicts match by key, whatever the order of the keys, and the factories of ``defaultdict`` may differ.
@@ -468,7 +466,7 @@ def register(
 
     def split(value: _T) -> tuple[tuple[Any, ...], Any]:
         pair = flatten(value)
-        if not isinstance(pair, tuple) or len(pair) != 2:
+        if not isinstance(pair, tuple) or len(pair) != 2:  # type: ignore[redundant-expr]
             raise TypeError(f"the registered flatten of {cls.__qualname__} must return (children, static)")
         return tuple(pair[0]), pair[1]
 

@@ -9,7 +9,20 @@ X = np.random.default_rng(0).normal(size=(2, 3, 4))
 MASK = np.random.default_rng(1).uniform(size=X.shape) > 0.4
 MASK[0, 0, 0] = MASK[:, 1, :] = True
 
-REDUCTIONS = [np.sum, np.mean, np.prod, np.var, np.std, np.max, np.min, np.ptp, np.nansum, np.nanprod, np.nanmean, np.nanvar]
+REDUCTIONS = [
+    np.sum,
+    np.mean,
+    np.prod,
+    np.var,
+    np.std,
+    np.max,
+    np.min,
+    np.ptp,
+    np.nansum,
+    np.nanprod,
+    np.nanmean,
+    np.nanvar,
+]
 REDUCTIONS += [np.nanstd, np.nanmax, np.nanmin]
 FORMS = [{}, {"axis": 0}, {"axis": -1}, {"axis": (0, 2)}, {"axis": 1, "keepdims": True}, {"keepdims": True}]
 
@@ -144,8 +157,13 @@ def test_empty():
 
 def test_constants():
     assert grad(lambda x: x[np.argmax(x)] * np.count_nonzero(x > 0))(np.array([1.0, 3.0, -2.0])).tolist() == [0, 2.0, 0]
-    assert grad(lambda x: np.sum(x) if np.all(x > 0) and not np.any(x > 9) else 0.0 * x[0])(np.ones(2)).tolist() == [1, 1]
-    assert np.array_equal(value_of(lambda x: x * np.argmin(x, axis=1, keepdims=True), X[0]), X[0] * X[0].argmin(1)[:, None])
+    assert grad(lambda x: np.sum(x) if np.all(x > 0) and not np.any(x > 9) else 0.0 * x[0])(np.ones(2)).tolist() == [
+        1,
+        1,
+    ]
+    assert np.array_equal(
+        value_of(lambda x: x * np.argmin(x, axis=1, keepdims=True), X[0]), X[0] * X[0].argmin(1)[:, None]
+    )
 
 
 def test_out_is_refused():

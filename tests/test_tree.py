@@ -85,13 +85,7 @@ def same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and repr(a) == repr(b)
 
 
-numbers = (
-    st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.complex_numbers()
-    | st.builds(np.float32, st.integers(0, 9))
-)
+numbers = st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.builds(np.float32, st.integers(0, 9))
 keys = st.text(max_size=2) | st.integers(0, 3)
 trees = st.recursive(
     numbers | st.none() | st.builds(np.arange, st.integers(0, 3)),
@@ -176,9 +170,7 @@ def test_defaultdict_keeps_its_factory():
     assert tree.map(abs, defaultdict(list, a=-1)).default_factory is list
 
 
-@pytest.mark.parametrize(
-    "bad", ["s", {1}, len, np.ndarray, np, object(), Counter(a=1), os.stat("."), range(3)]
-)
+@pytest.mark.parametrize("bad", ["s", {1}, len, np.ndarray, np, object(), Counter(a=1), os.stat("."), range(3)])
 def test_unknown_objects(bad):
     value = {"w": [1.0, Layer(1.0, "n", bias=bad)]}
     with pytest.raises(TypeError) as caught:
@@ -186,9 +178,7 @@ def test_unknown_objects(bad):
     text = str(caught.value)
     assert text.startswith("tree['w'][1].bias is a ")
     assert f"{type(bad).__module__}.{type(bad).__qualname__}, which is neither" in text
-    assert text.endswith(
-        "with autodiff.tree.register, or pass the value as an argument that is not differentiated"
-    )
+    assert text.endswith("with autodiff.tree.register, or pass the value as an argument that is not differentiated")
     assert caught.value.__cause__ is caught.value.__context__ is None
     assert tree.leaves(value, strict=False)[2] is bad
     assert tree.map(lambda x: x, value, strict=False)["w"][1].bias is bad
@@ -198,9 +188,7 @@ def test_unknown_subclass_and_dataclass_say_what_to_do():
     class Child(Derived):
         pass
 
-    with pytest.raises(
-        TypeError, match=r"^tree is a .*Child, .*\(unlike its base Derived\).*register_dataclass, or"
-    ):
+    with pytest.raises(TypeError, match=r"^tree is a .*Child, .*\(unlike its base Derived\).*register_dataclass, or"):
         tree.structure(Child(1, 2))
     with pytest.raises(TypeError, match=r"Counter, .* \(unlike its base dict\): .*tree\.register, or"):
         tree.leaves(Counter())

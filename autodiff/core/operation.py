@@ -158,6 +158,7 @@ class Operation:
         return f"<operation {self.name}>"
 
     def __call__(self, *args: Any, **params: Any) -> Any:
+        """Apply the operation; the deepest level among the arguments decides what that means."""
         return bind(self, args, params)
 
     def variant(self, fn: Callable[..., Any]) -> Operation:
@@ -199,7 +200,9 @@ class Operation:
             if not active >> i & 1 or not self.differentiable(i):
                 continue
             at = 0 if self.variadic else i
-            found = [_reads(rule, 2 if self.variadic else 1, nargs, i) for rule in (self.jvps[at], self.vjps[at]) if rule]
+            found = [
+                _reads(rule, 2 if self.variadic else 1, nargs, i) for rule in (self.jvps[at], self.vjps[at]) if rule
+            ]
             mark = self.marks[at] if self.marks else None
             found += [_reads(mark, 0, nargs, i)] if mark else []
             reads = [any(flags) for flags in zip(reads, *found, strict=True)]
@@ -524,5 +527,7 @@ def elementwise_shape(fn: Callable[..., Any], *args: Any, **params: Any) -> Spec
     """Broadcast shape, and the dtype that `fn` gives for one element of each argument."""
     shape = np.broadcast_shapes(*(shape_of(a) for a in args))
     with np.errstate(all="ignore"):
-        one = fn(*(a if isinstance(a, (bool, int, float, complex)) else np.ones((), dtype_of(a)) for a in args), **params)
+        one = fn(
+            *(a if isinstance(a, (bool, int, float, complex)) else np.ones((), dtype_of(a)) for a in args), **params
+        )
     return Spec(shape, dtype_of(one))

@@ -256,7 +256,9 @@ def pull_structure(node: Node, ct: Any, sums: Adjoints) -> None:
         if c.shape != parent.shape or c.dtype is not parent.dtype:
             c = conform(c, parent)
         if op.structural and (mask is not None or op.selects) and not _plain(parent):
-            unmarked = np.logical_not(mask).astype(node.dtype) if mask is not None else np.ones_like(ct, dtype=node.dtype)
+            unmarked = (
+                np.logical_not(mask).astype(node.dtype) if mask is not None else np.ones_like(ct, dtype=node.dtype)
+            )
             reached = conform(op.vjp_of(i, unmarked, y, args, params), parent) != 0
             c = Marked(full(c, parent), np.logical_not(full(reached, parent)))
         sums.add(parent, c, fresh=c is not ct)
@@ -417,5 +419,3 @@ def push_forward(roots: Iterable[Node], seeds: dict[Node, Any], stop: int = -1) 
             if t is not None:
                 ts[node] = t
     return {root: ts[root] for root in roots if root in ts}
-
-

@@ -30,13 +30,13 @@ def draw_elementwise(
     rng: np.random.Generator, domain: Sequence[tuple[float, float]] | tuple[float, float], nargs: int
 ) -> list[Sample]:
     """Samples on a domain: equal shapes, every kind of broadcasting, 0-d and empty."""
-    pairs = [domain] * nargs if isinstance(domain[0], (int, float)) else list(domain)
+    pairs: list[Any] = [domain] * nargs if isinstance(domain[0], (int, float)) else list(domain)
     shapes: list[tuple[tuple[int, ...], ...]] = [((3, 4),) * nargs, ((),) * nargs, ((0,),) * nargs]
     if nargs == 2:
         shapes += [((3, 1), (4,)), ((), (2, 3)), ((2, 1, 3), (1, 2, 1))]
     if nargs == 3:
         shapes += [((3, 1), (4,), ()), ((), (2, 1), (1, 3))]
     return [
-        Sample(tuple(rng.uniform(low, high, s) for (low, high), s in zip(pairs, shape, strict=True)))  # type: ignore[misc]
+        Sample(tuple(rng.uniform(low, high, s) for (low, high), s in zip(pairs, shape, strict=True)))
         for shape in shapes
     ]

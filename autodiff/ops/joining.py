@@ -18,7 +18,11 @@ __all__ = ["concatenate", "stack"]
 
 
 def _joining(
-    name: str, join: Callable[..., Any], part: Callable[..., Any], shape: Callable[..., Any], samples: Callable[..., Any]
+    name: str,
+    join: Callable[..., Any],
+    part: Callable[..., Any],
+    shape: Callable[..., Any],
+    samples: Callable[..., Any],
 ) -> Operation:
     """Register a join: `part(i, *shapes, axis)` is the index of operand `i` in the result."""
 
@@ -75,7 +79,9 @@ def _concatenated_part(i: int, *shapes: tuple[int, ...], axis: int) -> tuple[sli
 def _concatenated_shape(*arrays: Any, axis: int) -> Spec:
     shapes = [shape_of(a) for a in arrays]
     for s in shapes:
-        if len(s) != len(shapes[0]) or any(m != n for k, (m, n) in enumerate(zip(s, shapes[0], strict=True)) if k != axis):
+        if len(s) != len(shapes[0]) or any(
+            m != n for k, (m, n) in enumerate(zip(s, shapes[0], strict=True)) if k != axis
+        ):
             raise ValueError(f"concatenate: the shapes {shapes} differ in more than axis {axis}.")
     total = sum(s[axis] for s in shapes)
     return Spec((*shapes[0][:axis], total, *shapes[0][axis + 1 :]), _joined_dtype(*arrays))
@@ -138,7 +144,9 @@ def position(name: str, axis: Any, ndim: int) -> int:
 
 
 @implements(np.concatenate)
-def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def concatenate(
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
     """Join along an existing axis; None joins the flattened arrays."""
     xs = operands("concatenate", arrays, dtype, out)
     if axis is None:

@@ -86,7 +86,13 @@ _sum = linear(
 
 @implements(np.sum)
 def sum(  # noqa: A001 - NumPy's name
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = 0, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = 0,
+    where: Any = True,
 ) -> Any:
     """Sum over axes."""
     if where is True and dtype is None and out is None and type(initial) is int and initial == 0:
@@ -110,7 +116,7 @@ def _mean_value(x: Any, axis: Any, keepdims: bool) -> Any:
     n = count_of(shape, axis)
     if n == 0 or dtype_of(x).kind not in "fc" or dtype_of(x) == np.float16:
         return np.mean(x, axis=axis, keepdims=keepdims)
-    y = np.add.reduce(x, axis=axis, keepdims=keepdims)
+    y: Any = np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
     return np.true_divide(y, n, out=y) if type(y) is np.ndarray else y.dtype.type(y / n)
 
 
@@ -151,9 +157,7 @@ def _real_dtype(a: Any) -> Any:
 
 
 @implements(np.average)
-def average(
-    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
-) -> Any:
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
     """Weighted mean; the weights may be traced as well."""
     a = as_array(a)
     if weights is None:
@@ -163,7 +167,9 @@ def average(
     w = as_array(weights)
     if shape_of(w) != shape_of(a):
         if axis is None:
-            raise TypeError(f"np.average: axis must be given, as the shapes differ: a {shape_of(a)}, weights {shape_of(w)}.")
+            raise TypeError(
+                f"np.average: axis must be given, as the shapes differ: a {shape_of(a)}, weights {shape_of(w)}."
+            )
         axes = axes_of(axis, len(shape_of(a)))
         if shape_of(w) != tuple(shape_of(a)[i] for i in axes):
             raise ValueError(f"np.average: weights {shape_of(w)} do not fit axis {axis} of a {shape_of(a)}.")
@@ -214,7 +220,13 @@ _prod = explicit(
 
 @implements(np.prod)
 def prod(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = 1, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = 1,
+    where: Any = True,
 ) -> Any:
     """Product over axes; its derivatives are right through any number of zeros."""
     _refuse("np.prod", out=out)
@@ -234,9 +246,17 @@ def _squared(d: Any) -> Any:
 
 @implements(np.var)
 def var(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
-    mean: Any = None, correction: Any = None,
-) -> Any:  # fmt: skip
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
     """Variance over axes: the mean squared distance from the mean."""
     _refuse("np.var", out=out)
     a = as_array(a)
@@ -257,9 +277,17 @@ def var(
 
 @implements(np.std)
 def std(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
-    mean: Any = None, correction: Any = None,
-) -> Any:  # fmt: skip
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
     """Standard deviation over axes; by convention its derivative for a constant array is 0."""
     v = var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
     return np.where(v == 0, np.zeros((), dtype_of(v)), np.sqrt(v))
@@ -274,7 +302,13 @@ def _present(a: Any) -> Any:
 
 @implements(np.nansum)
 def nansum(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = 0, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = 0,
+    where: Any = True,
 ) -> Any:
     """Sum, with NaN as 0."""
     a = as_array(a)
@@ -283,7 +317,13 @@ def nansum(
 
 @implements(np.nanprod)
 def nanprod(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = 1, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = 1,
+    where: Any = True,
 ) -> Any:
     """Product, with NaN as 1."""
     a = as_array(a)
@@ -305,9 +345,17 @@ def nanmean(
 
 @implements(np.nanvar)
 def nanvar(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
-    mean: Any = None, correction: Any = None,
-) -> Any:  # fmt: skip
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
     """Variance of the elements that are not NaN."""
     a = as_array(a)
     return var(a, axis, dtype, out, ddof, keepdims, where=_and_present(a, where), mean=mean, correction=correction)
@@ -315,9 +363,17 @@ def nanvar(
 
 @implements(np.nanstd)
 def nanstd(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
-    mean: Any = None, correction: Any = None,
-) -> Any:  # fmt: skip
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
     """Standard deviation of the elements that are not NaN."""
     a = as_array(a)
     return std(a, axis, dtype, out, ddof, keepdims, where=_and_present(a, where), mean=mean, correction=correction)
