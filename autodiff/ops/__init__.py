@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autodiff.ops import (
+    axes,
     dtypes,
     einsum,
     elementwise,
@@ -13,12 +14,14 @@ from autodiff.ops import (
     matrix,
     products,
     reductions,
+    repeat,
     selection,
     shape,
     signal,
 )
 
 __all__ = [
+    "axes",
     "dtypes",
     "einsum",
     "elementwise",
@@ -29,6 +32,7 @@ __all__ = [
     "matrix",
     "products",
     "reductions",
+    "repeat",
     "selection",
     "shape",
     "signal",
