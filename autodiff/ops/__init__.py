@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autodiff.ops import (
     axes,
+    cumulative,
     dtypes,
     einsum,
     elementwise,
@@ -12,16 +13,19 @@ from autodiff.ops import (
     indexing,
     joining,
     matrix,
+    norms,
     products,
     reductions,
     repeat,
     selection,
     shape,
     signal,
+    ufunc_methods,
 )
 
 __all__ = [
     "axes",
+    "cumulative",
     "dtypes",
     "einsum",
     "elementwise",
@@ -30,10 +34,12 @@ __all__ = [
     "indexing",
     "joining",
     "matrix",
+    "norms",
     "products",
     "reductions",
     "repeat",
     "selection",
     "shape",
     "signal",
+    "ufunc_methods",
 ]
