@@ -1,0 +1,77 @@
+"""Running sums and products, differences, trapezoids: NumPy's values and both modes to second order."""
+
+import numpy as np
+import pytest
+
+from autodiff import check_grads, grad, hvp, jvp, vjp
+
+X = np.random.default_rng(0).uniform(0.5, 1.5, size=(3, 4))
+V = X[0]
+POINTS = np.array([0.0, 0.7, 1.5, 1.9])
+
+PROGRAMS = {
+    "cumsum": (np.cumsum, X),
+    "cumsum_axis": (lambda x: x.cumsum(axis=-1), X),
+    "cumprod": (np.cumprod, X),
+    "cumprod_axis": (lambda x: x.cumprod(axis=0), X),
+    "cumulative_sum": (lambda x: np.cumulative_sum(x, axis=1, include_initial=True), X),
+    "cumulative_prod": (lambda x: np.cumulative_prod(x, axis=0), X),
+    "nancumsum": (lambda x: np.nancumsum(np.where(X > 1, np.nan, x), axis=1), X),
+    "nancumprod": (lambda x: np.nancumprod(np.where(X > 1, np.nan, x)), X),
+    "add_accumulate": (lambda x: np.add.accumulate(x, axis=1), X),
+    "multiply_accumulate": (np.multiply.accumulate, X),
+    "maximum_accumulate": (lambda x: np.maximum.accumulate(x, axis=1), X),
+    "minimum_accumulate": (np.minimum.accumulate, V),
+    "diff": (np.diff, X),
+    "diff_twice": (lambda x: np.diff(x, n=2, axis=0), X),
+    "diff_ends": (lambda x: np.diff(x, prepend=0.0, append=x[:, :1] * 2), X),
+    "ediff1d": (lambda x: np.ediff1d(x, to_begin=x[0, :1], to_end=[1.0, 2.0]), X),
+    "trapezoid": (np.trapezoid, X),
+    "trapezoid_points": (lambda x: np.trapezoid(x, POINTS), X),
+    "trapezoid_traced_points": (lambda x: np.trapezoid(X, x[0]), X),
+    "trapezoid_axis": (lambda x: np.trapezoid(x, dx=0.3, axis=0), X),
+    "gradient": (lambda x: np.gradient(x, axis=1), X),
+    "gradient_edge": (lambda x: np.gradient(x, 0.5, edge_order=2, axis=0), X),
+    "gradient_points": (lambda x: np.gradient(x, POINTS, axis=1, edge_order=2), X),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_value_and_derivatives(name):
+    f, x = PROGRAMS[name]
+    np.testing.assert_allclose(vjp(f, x)[0], f(x), rtol=1e-14)
+    assert vjp(f, x)[0].dtype == f(x).dtype
+    check_grads(f, (x,), order=2)
+
+
+def test_gradient_of_all_axes():
+    want = np.gradient(X, 0.5, 2.0)
+    for a, b in zip(vjp(lambda x: list(np.gradient(x, 0.5, 2.0)), X)[0], want, strict=True):
+        np.testing.assert_allclose(a, b)
+
+
+@pytest.mark.parametrize("zeros", [(), (1,), (0, 3), (1, 2, 4)])
+def test_running_product_through_zeros(zeros):
+    x = np.array([0.5, -1.5, 2.0, 3.0, 0.7])
+    x[list(zeros)] = 0.0
+    w, v = np.array([1.0, 2.0, -1.0, 0.5, 3.0]), np.array([0.3, -2.0, 1.0, 0.5, 1.5])
+
+    def entry(k, *out):
+        return np.prod(np.delete(x[: k + 1], out)) if len(set(out)) == len(out) and max(out) <= k else 0.0
+
+    first = np.array([sum(w[k] * entry(k, i) for k in range(5)) for i in range(5)])
+    second = np.array([[sum(w[k] * entry(k, i, j) for k in range(5)) for j in range(5)] for i in range(5)])
+    f = lambda x: np.cumprod(x) @ w  # noqa: E731
+    np.testing.assert_allclose(grad(f)(x), first, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(jvp(f, (x,), (v,))[1], first @ v, rtol=1e-13)
+    np.testing.assert_allclose(hvp(f, (x,), (v,)), second @ v, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(grad(lambda x: grad(f)(x) @ v)(x), second @ v, rtol=1e-13, atol=1e-13)
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="n must not be negative"):
+        grad(lambda x: np.diff(x, n=-1)[0])(V)
+    with pytest.raises(TypeError, match="2 spacings for 1 axes"):
+        grad(lambda x: np.gradient(x, 1.0, 2.0)[0])(V)
+    with pytest.raises(ValueError, match="too short"):
+        grad(lambda x: np.gradient(x[:1])[0])(V)
