@@ -59,7 +59,7 @@ def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None
 def _full_shape(a: Any, shape: Any) -> tuple[int, ...]:
     """Return the shape with -1 resolved."""
     dummy = np.broadcast_to(np.zeros(()), shape_of(a))
-    return np.reshape(dummy, shape).shape
+    return tuple(np.reshape(dummy, shape).shape)
 
 
 @implements(np.broadcast_to)
