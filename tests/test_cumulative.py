@@ -61,7 +61,7 @@ def test_running_product_through_zeros(zeros):
 
     first = np.array([sum(w[k] * entry(k, i) for k in range(5)) for i in range(5)])
     second = np.array([[sum(w[k] * entry(k, i, j) for k in range(5)) for j in range(5)] for i in range(5)])
-    f = lambda x: np.cumprod(x) @ w  # noqa: E731
+    f = lambda x: np.cumprod(x) @ w
     np.testing.assert_allclose(grad(f)(x), first, rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(jvp(f, (x,), (v,))[1], first @ v, rtol=1e-13)
     np.testing.assert_allclose(hvp(f, (x,), (v,)), second @ v, rtol=1e-13, atol=1e-13)

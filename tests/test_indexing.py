@@ -74,21 +74,21 @@ def test_iteration_unpacking_and_length():
 
 def test_many_reads_of_one_array_accumulate():
     x = np.arange(1.0, 51.0)
-    f = lambda x: sum(x[i] * x[i - 1] for i in range(50))  # noqa: E731
+    f = lambda x: sum(x[i] * x[i - 1] for i in range(50))
     np.testing.assert_allclose(grad(f)(x), np.roll(x, 1) + np.roll(x, -1))
     v = np.cos(x)
     np.testing.assert_allclose(hvp(f, (x,), (v,)), np.roll(v, 1) + np.roll(v, -1))
 
 
 def test_positions_computed_from_traced_values():
-    f = lambda x: np.sum(x[np.argsort(x)][:2] * x[x > 0][0])  # noqa: E731
+    f = lambda x: np.sum(x[np.argsort(x)][:2] * x[x > 0][0])
     check_grads(f, (np.array([3.0, -1.0, 2.0]),), order=2)
 
 
 def test_entries_that_are_not_read_contribute_nothing():
     x = np.array([0.0, 1.0, 4.0])
     for index in (slice(1, None), np.array([1, 2]), np.array([False, True, True]), [1, 2]):
-        f = lambda x: np.sum(np.sqrt(x)[index])  # noqa: B023, E731
+        f = lambda x: np.sum(np.sqrt(x)[index])  # noqa: B023
         np.testing.assert_array_equal(grad(f)(x), [0.0, 0.5, 0.25])
         assert jvp(f, (x,), (np.ones(3),))[1] == 0.75
         np.testing.assert_allclose(hvp(f, (x,), (np.ones(3),)), [0.0, -0.25, -1 / 32])

@@ -31,7 +31,9 @@ def test_value_and_derivatives(x, kwargs):
     check_grads(f, (x,), order=2)
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"axis": (0, 1)}, {"ord": 3, "axis": 1}, {"axis": (0, 1, 2), "keepdims": True}], ids=str)
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"axis": (0, 1)}, {"ord": 3, "axis": 1}, {"axis": (0, 1, 2), "keepdims": True}], ids=str
+)
 def test_vector_norm(kwargs):
     def f(x):
         return np.linalg.vector_norm(x, **kwargs)
@@ -49,7 +51,7 @@ def test_matrix_norm():
 @pytest.mark.parametrize("p", [None, 2, 3, 1.5, 1, np.inf])
 def test_derivative_at_zero_is_zero(p):
     zero = np.zeros(3)
-    f = lambda x: np.linalg.norm(x, ord=p)  # noqa: E731
+    f = lambda x: np.linalg.norm(x, ord=p)
     expected = np.full(3, 0.0)
     np.testing.assert_array_equal(grad(f)(zero), expected)
     assert jvp(f, (zero,), (np.ones(3),))[1] == 0.0

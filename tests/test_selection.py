@@ -66,7 +66,9 @@ def test_value_and_derivatives(name):
 
 
 def test_clip_at_a_bound_is_its_composition():
-    np.testing.assert_array_equal(grad(lambda x: np.sum(np.clip(x, 0.0, 1.0)))(np.array([0.0, 0.5, 1.0, 2.0])), [0.5, 1, 0.5, 0])
+    np.testing.assert_array_equal(
+        grad(lambda x: np.sum(np.clip(x, 0.0, 1.0)))(np.array([0.0, 0.5, 1.0, 2.0])), [0.5, 1, 0.5, 0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_logaddexp_reduce_is_stable():
 
 
 def test_quantile_of_nan_is_nan():
-    assert np.isnan(vjp(lambda x: np.median(x), np.array([1.0, np.nan]))[0])
+    assert np.isnan(vjp(np.median, np.array([1.0, np.nan]))[0])
 
 
 def test_shape_alone():
@@ -106,7 +108,7 @@ def test_shape_alone():
 
 
 def test_errors():
-    with pytest.raises(MissingRuleError, match="in place; use np.sort"):
+    with pytest.raises(MissingRuleError, match=r"in place; use np\.sort"):
         grad(lambda x: x.sort())(V)
     with pytest.raises(MissingRuleError, match="weibull"):
         grad(lambda x: np.quantile(x, 0.5, method="weibull"))(V)
@@ -116,9 +118,9 @@ def test_errors():
         grad(lambda x: np.select([x > 0, x < 0], [x])[0])(V)
     with pytest.raises(ValueError, match="neither"):
         grad(lambda x: np.where(x > 0, x)[0])(V)
-    with pytest.raises(MissingRuleError, match="np.add.at"):
+    with pytest.raises(MissingRuleError, match=r"np\.add\.at"):
         grad(lambda x: np.add.at(x, [0], 1.0))(V)
     with pytest.raises(MissingRuleError, match=r"np.add.reduceat.*np.split"):
         grad(lambda x: np.add.reduceat(x, [0, 2])[0])(V)
-    with pytest.raises(MissingRuleError, match="np.hypot.reduce"):
-        grad(lambda x: np.hypot.reduce(x))(V)
+    with pytest.raises(MissingRuleError, match=r"np\.hypot\.reduce"):
+        grad(np.hypot.reduce)(V)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import os
 import pickle
 from collections import Counter, OrderedDict, defaultdict
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -170,7 +170,7 @@ def test_defaultdict_keeps_its_factory():
     assert tree.map(abs, defaultdict(list, a=-1)).default_factory is list
 
 
-@pytest.mark.parametrize("bad", ["s", {1}, len, np.ndarray, np, object(), Counter(a=1), os.stat("."), range(3)])
+@pytest.mark.parametrize("bad", ["s", {1}, len, np.ndarray, np, object(), Counter(a=1), Path().stat(), range(3)])
 def test_unknown_objects(bad):
     value = {"w": [1.0, Layer(1.0, "n", bias=bad)]}
     with pytest.raises(TypeError) as caught:

@@ -23,7 +23,7 @@ gradient.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Rule = Callable[..., Any]
+
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 __all__ = [
     "FUNCTIONS",
@@ -392,7 +394,7 @@ def constant(fn: Callable[..., Any], *, name: str | None = None, shape: Callable
     return op
 
 
-def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def implements(*functions: Any) -> Callable[[_Function], _Function]:
     """Say what NumPy functions do on traced arrays (a decorator).
 
     The decorated function takes the NumPy function's own arguments and returns an expression of operations
@@ -406,7 +408,7 @@ def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., 
     ...     return np.sum(a, axis) / (np.size(a) if axis is None else np.shape(a)[axis])
     """
 
-    def register(rule: Callable[..., Any]) -> Callable[..., Any]:
+    def register(rule: _Function) -> _Function:
         for function in functions:
             FUNCTIONS[function] = rule
         return rule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -206,7 +207,9 @@ def column_stack(tup: Any) -> Any:
 @implements(np.append)
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
     """Join two arrays, flattened unless an axis is given."""
-    return concatenate([arr, values] if axis is not None else [np.ravel(_array(arr)), np.ravel(_array(values))], axis or 0)
+    return concatenate(
+        [arr, values] if axis is not None else [np.ravel(_array(arr)), np.ravel(_array(values))], axis or 0
+    )
 
 
 @implements(np.block)
@@ -255,10 +258,10 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
         cuts = [0]
         for i in range(parts):
             cuts.append(cuts[-1] + each + (i < extra))
-        bounds = list(zip(cuts[:-1], cuts[1:], strict=True))
+        bounds = list(itertools.pairwise(cuts))
     else:
         cuts = [0, *[int(i) for i in indices_or_sections], n]
-        bounds = list(zip(cuts[:-1], cuts[1:], strict=True))
+        bounds = list(itertools.pairwise(cuts))
     at = (slice(None),) * axis
     return [ary[(*at, slice(a, b))] for a, b in bounds]
 
@@ -268,7 +271,9 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Cut into parts of equal length, or at given positions."""
     n = shape_of(ary)[_axis_index(axis, len(shape_of(ary)))]
     if isinstance(indices_or_sections, (int, np.integer)) and n % indices_or_sections:
-        raise ValueError(f"np.split: an axis of length {n} has no {indices_or_sections} equal parts; use np.array_split.")
+        raise ValueError(
+            f"np.split: an axis of length {n} has no {indices_or_sections} equal parts; use np.array_split."
+        )
     return array_split(ary, indices_or_sections, axis)
 
 

@@ -172,7 +172,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     spacings = list(varargs) if len(varargs) == len(axes) else [varargs[0] if varargs else 1.0] * len(axes)
     if len(varargs) not in {0, 1, len(axes)}:
         raise TypeError(f"np.gradient: {len(varargs)} spacings for {len(axes)} axes.")
-    found = [np.moveaxis(_slopes(np.moveaxis(f, i, 0), h, edge_order), 0, i) for i, h in zip(axes, spacings, strict=True)]
+    found = [
+        np.moveaxis(_slopes(np.moveaxis(f, i, 0), h, edge_order), 0, i) for i, h in zip(axes, spacings, strict=True)
+    ]
     return found[0] if len(found) == 1 else tuple(found)
 
 
@@ -183,7 +185,7 @@ def _slopes(f: Any, h: Any, edge_order: int) -> Any:
         raise ValueError(f"np.gradient: an axis of length {n} is too short for edge_order={edge_order}.")
     column = (-1,) + (1,) * (len(shape_of(f)) - 1)
     uneven = len(shape_of(h)) == 1
-    d = np.reshape(np.diff(h), column) if uneven else np.broadcast_to(h, (n - 1,) + column[1:])
+    d = np.reshape(np.diff(h), column) if uneven else np.broadcast_to(h, (n - 1, *column[1:]))
     rise = f[1:] - f[:-1]
     slope = rise / d  # of each interval
     a, b = d[:-1], d[1:]

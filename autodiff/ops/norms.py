@@ -51,7 +51,9 @@ def _samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((x,), {"axes": axes}) for axes in ((0, 1, 2), (1,), (0, 2))] + [Sample((x[0, 0],), {"axes": (0,)})]
 
 
-_unit = explicit(_unit_value, _unit_tangent, name="unit", samples=_samples, shape=lambda x, axes: Spec(x.shape, x.dtype))
+_unit = explicit(
+    _unit_value, _unit_tangent, name="unit", samples=_samples, shape=lambda x, axes: Spec(x.shape, x.dtype)
+)
 _norm = explicit(
     _norm_value,
     lambda t, _y, x, axes, keepdims: _inner(_unit(x, axes=axes), t, axes, keepdims),
@@ -62,10 +64,18 @@ _norm = explicit(
 
 # Value 0 with derivative 0, and a second derivative that is NaN: what a kink at 0 leaves after the convention.
 _jump = elementwise(
-    lambda x: x * 0, lambda t, _y, _x: t * np.nan, name="jump", samples=lambda _rng: [Sample((np.zeros(0),))], smooth=False
+    lambda x: x * 0,
+    lambda t, _y, _x: t * np.nan,
+    name="jump",
+    samples=lambda _rng: [Sample((np.zeros(0),))],
+    smooth=False,
 )
 kink = elementwise(
-    lambda x: x * 0, lambda t, _y, x: t * _jump(x), name="kink", samples=lambda _rng: [Sample((np.zeros(2),))], smooth=False
+    lambda x: x * 0,
+    lambda t, _y, x: t * _jump(x),
+    name="kink",
+    samples=lambda _rng: [Sample((np.zeros(2),))],
+    smooth=False,
 )
 
 
@@ -88,7 +98,7 @@ def _vector_norm(x: Any, p: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     if p == 2:
         return _norm(x, axes=axes, keepdims=keepdims)
     if isinstance(p, str):
-        raise ValueError(f"np.linalg.norm: ord={p!r} is a matrix norm, but one axis was given.")
+        raise ValueError(f"np.linalg.norm: ord={p!r} is a matrix norm, but one axis was given.")  # noqa: TRY004 - as NumPy
     a = np.absolute(x)
     if p == np.inf:
         return np.max(a, axis=axes, keepdims=keepdims)
@@ -126,7 +136,10 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: Any = False, ord: Any 
     if ord == 2 and len(axes) > 2:
         flat = np.moveaxis(x, axes, range(-len(axes), 0))
         flat = np.reshape(flat, (*shape_of(flat)[: -len(axes)], -1))
-        return np.reshape(_norm(flat, axes=(len(shape_of(flat)) - 1,), keepdims=False), reduced_shape(shape_of(x), axes, bool(keepdims)))
+        return np.reshape(
+            _norm(flat, axes=(len(shape_of(flat)) - 1,), keepdims=False),
+            reduced_shape(shape_of(x), axes, bool(keepdims)),
+        )
     return _vector_norm(x, ord, axes, bool(keepdims))
 
 

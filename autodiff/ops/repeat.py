@@ -58,7 +58,9 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         return a[_along(axis, np.repeat(np.arange(n), repeats))]
     k = int(repeats.reshape(-1)[0])
     shape = shape_of(a)
-    spread = broadcast_to(reshape(a, (*shape[: axis + 1], 1, *shape[axis + 1 :])), (*shape[: axis + 1], k, *shape[axis + 1 :]))
+    spread = broadcast_to(
+        reshape(a, (*shape[: axis + 1], 1, *shape[axis + 1 :])), (*shape[: axis + 1], k, *shape[axis + 1 :])
+    )
     return reshape(spread, (*shape[:axis], n * k, *shape[axis + 1 :]))
 
 
@@ -95,13 +97,17 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """Pick the entries for which the condition is true."""
     a, axis = _flat(a, axis)
-    return a[_along(axis, np.flatnonzero(np.asarray(position(condition) if isinstance(condition, Tracer) else condition)))]
+    return a[
+        _along(axis, np.flatnonzero(np.asarray(position(condition) if isinstance(condition, Tracer) else condition)))
+    ]
 
 
 @implements(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
     """Pick the entries of a flattened array for which the condition is true."""
-    return compress(np.ravel(position(condition) if isinstance(condition, Tracer) else condition), ravel(_array(arr)), 0)
+    return compress(
+        np.ravel(position(condition) if isinstance(condition, Tracer) else condition), ravel(_array(arr)), 0
+    )
 
 
 @implements(np.delete)
@@ -199,13 +205,20 @@ def _pairs(values: Any, ndim: int) -> list[Any]:
 
 @implements(np.full_like)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     """Return an array of one value, which may be traced."""
     shape = shape_of(a) if shape is None else ((shape,) if isinstance(shape, (int, np.integer)) else tuple(shape))
     dtype = np.dtype(dtype) if dtype is not None else dtype_of(a)
     if isinstance(fill_value, Tracer):
-        return broadcast_to(fill_value.astype(dtype), shape)  # type: ignore[attr-defined]
+        return broadcast_to(fill_value.astype(dtype), shape)
     return np.full(shape, fill_value, dtype)
 
 

@@ -97,7 +97,7 @@ def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order
 
 
 @implements(np.argpartition)
-def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+def argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
     """Positions that partition an array: a constant."""
     return np.argpartition(_known("np.argpartition", a), kth, axis, kind, order)
 
@@ -148,7 +148,9 @@ def quantile(
         raise ValueError("np.quantile: quantiles must be between 0 and 1.")
     low, high, weight = _between(at, method)
     ordered = sort(lines)
-    below, above = (np.moveaxis(np.take(ordered, i, axis=-1), range(-np.ndim(i), 0), range(np.ndim(i))) for i in (low, high))
+    below, above = (
+        np.moveaxis(np.take(ordered, i, axis=-1), range(-np.ndim(i), 0), range(np.ndim(i))) for i in (low, high)
+    )
     weight = np.reshape(weight, np.shape(weight) + (1,) * (len(shape_of(below)) - np.ndim(weight)))
     y = below + (above - below) * weight.astype(np.zeros(0, dtype_of(below)).real.dtype)
     missing = np.any(np.isnan(lines), axis=-1)
@@ -283,13 +285,17 @@ def _of_known(function: Any) -> Any:
 for _function in (np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.isin):
     implements(_function)(_of_known(_function))
 
+
 def _in_place_sort(self: Any, *_args: Any, **_kwargs: Any) -> Any:
     raise missing_rule("ndarray.sort", ", because it changes the array in place; use np.sort")
 
 
-install_method("clip", lambda self, min=None, max=None, out=None: clip(self, min, max, out))  # noqa: A002
+def _clip_method(self: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:  # noqa: A002 - NumPy's names
+    return clip(self, min, max, out)
+
+
+install_method("clip", _clip_method)
 install_method("argsort", argsort)
 install_method("sort", _in_place_sort)
-install_method("nonzero", lambda self: np.nonzero(self))
+install_method("nonzero", _of_known(np.nonzero))
 install_method("searchsorted", searchsorted)
-

@@ -89,7 +89,8 @@ def transpose(a: Any, axes: Any = None) -> Any:
 
 install_method("reshape", lambda self, *shape, order="C": reshape(self, shape[0] if len(shape) == 1 else shape, order))
 install_method(
-    "transpose", lambda self, *axes: transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
+    "transpose",
+    lambda self, *axes: transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None),
 )
 install_method("T", property(transpose))  # type: ignore[arg-type]
 

@@ -28,14 +28,18 @@ _REDUCE: dict[Any, Callable[..., Any]] = {
 _ACCUMULATE: dict[Any, Callable[..., Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 
-def _reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, **more: Any) -> Any:
+def _reduce(
+    ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, **more: Any
+) -> Any:
     """``ufunc.reduce``: the NumPy function of the same meaning."""
     if ufunc is np.logaddexp:
         return _logsumexp(array, axis, keepdims)
     function = _REDUCE.get(ufunc)
     if function is None:
         raise missing_rule(f"np.{ufunc.__name__}.reduce", ufunc=True)
-    keywords = {k: v for k, v in more.items() if not (k == "initial" and v is None) and not (k == "where" and v is True)}
+    keywords = {
+        k: v for k, v in more.items() if not (k == "initial" and v is None) and not (k == "where" and v is True)
+    }
     if dtype is not None:
         keywords["dtype"] = dtype
     return function(array, axis=axis, keepdims=keepdims, **keywords)
@@ -87,5 +91,7 @@ def _refused(method: str, instead: str) -> Callable[..., Any]:
 UFUNC_METHODS["reduce"] = _reduce
 UFUNC_METHODS["accumulate"] = _accumulate
 UFUNC_METHODS["outer"] = _outer
-UFUNC_METHODS["at"] = _refused("at", "it changes an array in place; add with np.bincount or a product with a one-hot matrix")
+UFUNC_METHODS["at"] = _refused(
+    "at", "it changes an array in place; add with np.bincount or a product with a one-hot matrix"
+)
 UFUNC_METHODS["reduceat"] = _refused("reduceat", "reduce the parts of np.split")
