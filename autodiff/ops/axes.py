@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Tracer, implements, install_method
-from autodiff.core.errors import missing_rule
 from autodiff.core.spec import shape_of
 from autodiff.ops.joining import concatenate, operands, stack
 from autodiff.ops.shape import broadcast_to, reshape, transpose
@@ -302,16 +301,6 @@ if hasattr(np, "unstack"):
         """Return the parts along an axis as a tuple."""
         return tuple(moveaxis(x, axis, 0))
 
-
-def _refuse_in_place(name: str) -> Any:
-    def refuse(*_args: Any, **_kwargs: Any) -> Any:
-        raise missing_rule(name, ", because it changes an array in place")
-
-    return refuse
-
-
-for _name in ("resize", "fill", "put", "setflags", "byteswap", "partition", "itemset"):
-    install_method(_name, _refuse_in_place(f"ndarray.{_name}"))
 
 install_method("squeeze", squeeze)
 install_method("swapaxes", swapaxes)

@@ -286,16 +286,11 @@ for _function in (np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.isin):
     implements(_function)(_of_known(_function))
 
 
-def _in_place_sort(self: Any, *_args: Any, **_kwargs: Any) -> Any:
-    raise missing_rule("ndarray.sort", ", because it changes the array in place; use np.sort")
-
-
 def _clip_method(self: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:  # noqa: A002 - NumPy's names
     return clip(self, min, max, out)
 
 
 install_method("clip", _clip_method)
 install_method("argsort", argsort)
-install_method("sort", _in_place_sort)
 install_method("nonzero", _of_known(np.nonzero))
 install_method("searchsorted", searchsorted)
