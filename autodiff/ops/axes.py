@@ -179,13 +179,13 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 @implements(np.vstack)
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """Join rows."""
-    return concatenate([np.atleast_2d(a) for a in operands("vstack", tup, dtype)], axis=0)
+    return concatenate([np.atleast_2d(a) for a in operands("vstack", tup, dtype, casting=casting)], axis=0)
 
 
 @implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """Join along the second axis, vectors along their only one."""
-    arrays = [np.atleast_1d(a) for a in operands("hstack", tup, dtype)]
+    arrays = [np.atleast_1d(a) for a in operands("hstack", tup, dtype, casting=casting)]
     return concatenate(arrays, axis=0 if len(shape_of(arrays[0])) == 1 else 1)
 
 

@@ -15,6 +15,7 @@ from autodiff.core.errors import ShapeOnlyError, describe, user_line
 from autodiff.core.forward import Dual
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import Variable
+from autodiff.ops.accumulate import add_at
 
 __all__ = ["gather", "gathered", "position", "scatter"]
 
@@ -36,7 +37,7 @@ def _filled(pattern: Any, arrays: tuple[Any, ...]) -> Any:
 
 def _scatter(ct: Any, *arrays: Any, pattern: Any, shape: Any) -> Any:
     target = np.zeros(shape, dtype_of(ct))
-    np.add.at(target, _filled(pattern, arrays), ct)
+    add_at(target, _filled(pattern, arrays), ct)
     return target
 
 
