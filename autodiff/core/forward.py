@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core.level import Level
-from autodiff.core.reverse import tangent
+from autodiff.core.reverse import push
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import Tracer
+from autodiff.core.zeros import Marked
 
 if TYPE_CHECKING:
     from autodiff.core.operation import Operation
@@ -18,14 +19,18 @@ __all__ = ["Dual", "ForwardLevel"]
 
 
 class Dual(Tracer):
-    """The truncated Taylor pair (primal, tangent) of Baydin et al. (2018), section 3.1.1."""
+    """The truncated Taylor pair (primal, tangent) of Baydin et al. (2018), section 3.1.1.
 
-    __slots__ = ("primal", "tangent")
+    Where `mask` is given and true, the tangent is structurally zero, not by chance (`autodiff.core.zeros`).
+    """
 
-    def __init__(self, level: Level, primal: Any, tangent: Any) -> None:
+    __slots__ = ("mask", "primal", "tangent")
+
+    def __init__(self, level: Level, primal: Any, tangent: Any, mask: Any = None) -> None:
         self.level = level
         self.primal = primal
         self.tangent = tangent
+        self.mask = mask
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,9 +56,11 @@ class ForwardLevel(Level):
         for i, a in enumerate(args):
             if type(a) is Dual and a.level is self:
                 primals.append(a.primal)
-                t = a.tangent if op.differentiable(i) else None
-                active = active or t is not None
-                ts.append(t)
+                if op.differentiable(i):
+                    active = True
+                    ts.append(a.tangent if a.mask is None else Marked(a.tangent, a.mask))
+                else:
+                    ts.append(None)
             else:
                 primals.append(a)
                 ts.append(None)
@@ -62,5 +69,7 @@ class ForwardLevel(Level):
             return y
         # Derivative arithmetic stays silent: only the primal may warn.
         with np.errstate(all="ignore"):
-            t = tangent(op, ts, y, tuple(primals), params, y if hasattr(y, "shape") else np.asarray(y))
+            t = push(op, ts, y, tuple(primals), params, y if hasattr(y, "shape") else np.asarray(y))
+        if type(t) is Marked:
+            return Dual(self, y, t.value, t.mask)
         return y if t is None else Dual(self, y, t)

@@ -381,6 +381,45 @@ def tangent(op: Any, ts: list[Any], y: Any, args: tuple[Any, ...], params: dict[
     return None if total is None else expand(total, like)
 
 
+def push(op: Any, ts: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any], like: Any) -> Any:
+    """Tangent of one step when tangents may be `Marked`, as adjoints may: the same rule of the same entries."""
+    if op.marks is None and not any(type(t) is Marked for t in ts):
+        return tangent(op, ts, y, args, params, like)
+    if op.elementwise:
+        return _push_elementwise(op, ts, y, args, params, like)
+    t = tangent(op, [drop_marks(t) for t in ts], y, args, params, like)
+    if t is None or not op.structural:
+        return t
+    reached = tangent(op, [None if t is None else _indicator(t) for t in ts], y, args, params, like)
+    return Marked(t, np.logical_not(reached != 0))
+
+
+def _indicator(t: Any) -> Any:
+    """Return 1 where a tangent is not marked."""
+    return np.logical_not(t.mask).astype(dtype_of(t.value)) if type(t) is Marked else np.ones_like(t)
+
+
+def _push_elementwise(op: Any, ts: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any], like: Any) -> Any:
+    """An entry of the result is marked if it is marked in every contribution."""
+    total = marked = None
+    for i, t in enumerate(ts):
+        if t is None or not op.differentiable(i):
+            continue
+        mask = t.mask if type(t) is Marked else None
+        c = op.jvp_of(i, drop_marks(t), y, args, params)
+        if op.marks is not None and op.marks[i] is not None:
+            unchosen = op.marks[i](y, *args)
+            mask = unchosen if mask is None else np.logical_or(mask, unchosen)
+        if mask is not None:
+            c, mask = blank(c, mask, like.shape)
+        marked = mask if total is None else None if mask is None or marked is None else np.logical_and(marked, mask)
+        total = c if total is None else total + c
+    if total is None:
+        return None
+    total = expand(total, like)
+    return total if marked is None else Marked(total, marked)
+
+
 def _fresh(x: Any, ts: list[Any], like: Any) -> bool:
     """Whether a rule allocated `x` itself, at full size, so that it may be added to in place."""
     return type(x) is np.ndarray and x.base is None and x.shape == like.shape and not any(x is t for t in ts)
@@ -411,11 +450,11 @@ def push_forward(roots: Iterable[Node], seeds: dict[Node, Any], stop: int = -1) 
             if all(t is None for t in own):
                 continue
             if isinstance(node.op, Call):
-                t = node.op.push(own)
+                t = node.op.push([drop_marks(t) for t in own])
             elif isinstance(node.op, Project):
                 t = ts[node.parents[0]][node.op.index]  # type: ignore[index]
             else:
-                t = tangent(node.op, own, node.result(), node.operands(), node.params, node)
+                t = push(node.op, own, node.result(), node.operands(), node.params, node)
             if t is not None:
                 ts[node] = t
-    return {root: ts[root] for root in roots if root in ts}
+    return {root: drop_marks(ts[root]) for root in roots if root in ts}

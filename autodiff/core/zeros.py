@@ -1,9 +1,11 @@
-"""Marked adjoints: entries that an operation did not choose, and that stay zero whatever multiplies them.
+"""Marked adjoints and tangents: entries that were not chosen, and that stay zero whatever multiplies them.
 
 ``np.where(x > 0, np.sqrt(x), 0)`` does not choose ``sqrt(x)`` at ``x = 0``; its adjoint there is not a small
 number that happens to be 0 but no contribution at all. Multiplied by the infinite weight of ``sqrt`` a plain
 0 would become NaN. A `Marked` adjoint remembers which entries are such structural zeros. The invariant: the
-value at a marked entry is exactly 0, so the mark may be dropped at any time without harm.
+value at a marked entry is exactly 0, so the mark may be dropped at any time without harm. In forward mode the
+tangent of an entry that was not chosen is marked in the same way (a `Dual` carries the mask), so that
+``np.sqrt(np.where(x > 0, x, 0))`` has derivative 0 at 0 in both modes.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ __all__ = ["Marked", "add_adjoints", "drop_marks"]
 
 
 class Marked:
-    """An adjoint with a boolean mask of the entries that are structurally zero."""
+    """An adjoint or tangent with a boolean mask of the entries that are structurally zero."""
 
     __slots__ = ("mask", "value")
 

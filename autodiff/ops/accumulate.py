@@ -48,7 +48,7 @@ def add_at(target: Any, index: Any, value: Any) -> None:
 def _rows(index: Any, shape: tuple[int, ...]) -> tuple[Any, int]:
     """Positions in the array whose leading axes are merged, if the index is integers on leading axes alone."""
     parts = index if type(index) is tuple else (index,)
-    if not all(isinstance(i, (np.ndarray, np.integer, int)) and getattr(i, "dtype", shape) != bool for i in parts):
+    if not all(isinstance(i, (np.ndarray, np.integer, int)) and np.asarray(i).dtype.kind != "b" for i in parts):
         return None, 0
     rows: Any = 0
     for i, n in zip(parts, shape, strict=False):

@@ -148,7 +148,7 @@ def _replace(x: Any, new: dict[Node, Node]) -> Any:
     if isinstance(x, Variable):
         return Variable(x.level, _replace(x.primal, new), new.get(x.node, x.node))
     if isinstance(x, Dual):
-        return Dual(x.level, _replace(x.primal, new), _replace(x.tangent, new))
+        return Dual(x.level, _replace(x.primal, new), _replace(x.tangent, new), x.mask)
     return x
 
 
