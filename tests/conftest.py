@@ -10,7 +10,8 @@ from autodiff.core.level import active_levels
 
 _common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("dev", max_examples=20, **_common)
-settings.register_profile("ci", max_examples=100, derandomize=True, **_common)
+settings.register_profile("ci", max_examples=300, derandomize=True, **_common)
+settings.register_profile("thorough", max_examples=2000, **_common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
