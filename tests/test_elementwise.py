@@ -506,3 +506,34 @@ def test_arithmetic_of_python_numbers_stays_weak(f):
     y, (t_lr, t_w) = vjp(f, 0.3, w)[0], vjp(f, 0.3, w)[1](np.ones(4, np.float32))
     assert (y.dtype, t_lr.dtype, t_w.dtype) == (np.float32, np.float64, np.float32)
     assert jvp(f, (0.3, w), (1.0, w))[1].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "want"),
+    [
+        (2.0, 0.0, 0.5),
+        (2.0, 1.0, 1 + np.log(2.0)),
+        (0.3, -1.0, 0.3**-2 * (1 - np.log(0.3))),
+        (0.0, 1.0, -INF),
+        (0.0, 2.0, 0.0),
+        (0.0, 0.0, np.nan),
+        (-1.5, 2.0, np.nan),
+    ],
+)
+def test_mixed_second_derivative_of_a_power(a, b, want):
+    """``a**(b-1) * (1 + b log a)``, in whichever order and mode."""
+    with np.errstate(all="ignore"):
+        mixed = [
+            grad(lambda b: grad(lambda a: a**b)(np.float64(a)))(np.float64(b)),
+            grad(lambda a: grad(lambda b: a**b)(np.float64(b)))(np.float64(a)),
+            jvp(lambda b: jvp(lambda a: a**b, (np.float64(a),), (1.0,))[1], (np.float64(b),), (1.0,))[1],
+            jvp(lambda a: grad(lambda b: a**b)(np.float64(b)), (np.float64(a),), (1.0,))[1],
+        ]
+    np.testing.assert_allclose(mixed, [want] * 4, rtol=1e-14)
+
+
+def test_third_derivatives_of_a_power():
+    a, b = np.float64(0.7), np.float64(1.3)
+    f = lambda b: jvp(grad(lambda a: a**b), (a,), (1.0,))[1]
+    log = np.log(a)
+    np.testing.assert_allclose(grad(f)(b), a ** (b - 2) * (2 * b - 1 + b * (b - 1) * log), rtol=1e-13)

@@ -22,6 +22,7 @@ from autodiff.core import (
     install_operator,
 )
 from autodiff.core.spec import dtype_of
+from autodiff.ops.kinks import jump
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,23 +90,56 @@ def _constant_power(t: Any, a: Any, b: Any) -> Any:
     return t * b * np.power(a, b - 1)
 
 
-def _power_base(t: Any, _y: Any, a: Any, b: Any) -> Any:
-    """``b * a**(b-1)``; exactly 0 for b = 0, also at a = 0."""
-    known = _known(b)
-    if known is not None:
-        return _constant_power(t, a, known)
-    safe = np.where(np.equal(b, 0), np.ones_like(b), b)
-    return t * (b * np.power(a, safe - 1))
-
-
-def _power_exponent(t: Any, y: Any, a: Any, _b: Any) -> Any:
-    """``log(a) * a**b``; 0 at a = 0, where the limit from b > 0 is 0."""
-    if type(a) in {int, float} and a > 0:
-        return t * y * math.log(a)
+def _log_power_value(a: Any, b: Any, k: Any) -> Any:
+    """``a**b * log(a)**k``, and its limit at a = 0."""
+    y = np.power(a, b)
+    if np.ndim(k) == 0 and k == 0:
+        return y
     if dtype_of(y).kind == "c" and dtype_of(a).kind != "c":
         a = a + 0j
     zero = np.equal(a, 0)
-    return t * (np.log(np.where(zero, np.ones_like(a), a)) * y)
+    limit = np.where(np.greater(np.real(b), 0), 0.0, np.where(np.equal(np.remainder(k, 2), 0), np.inf, -np.inf))
+    return np.where(zero, limit, y * np.log(np.where(zero, 1, a)) ** k).astype(y.dtype)[()]
+
+
+def _log_power_base(t: Any, _y: Any, a: Any, b: Any, k: Any) -> Any:
+    first = _corner(a, b, jump(b), b * _log_power(a, b - 1, k))
+    return t * (first if np.ndim(k) == 0 and k == 0 else first + k * _log_power(a, b - 1, k - 1))
+
+
+# The derivatives of a power of every order are sums of these: closed under both partial derivatives.
+_log_power = elementwise(
+    _log_power_value,
+    _log_power_base,
+    lambda t, _y, a, b, k: t * _log_power(a, b, k + 1),
+    None,
+    name="log_power",
+    samples=lambda rng: [
+        Sample((rng.uniform(0.5, 2.0, size=s), rng.uniform(-2.0, 2.0, size=s), k))
+        for s in ((3, 4), ())
+        for k in (0, 1, 2)
+    ],
+)
+
+
+def _corner(a: Any, b: Any, zero: Any, elsewhere: Any) -> Any:
+    """Return `zero` at a = b = 0, where ``a**b`` has no derivative by b: 0 by convention, and NaN for the next."""
+    return np.where(np.logical_and(np.equal(a, 0), np.equal(b, 0)), zero, elsewhere)
+
+
+def _power_base(t: Any, _y: Any, a: Any, b: Any) -> Any:
+    """``b * a**(b-1)``; 0 for b = 0, also at a = 0."""
+    known = _known(b)
+    if known is not None:
+        return _constant_power(t, a, known)
+    return _log_power_base(t, _y, a, b, 0)
+
+
+def _power_exponent(t: Any, y: Any, a: Any, b: Any) -> Any:
+    """``log(a) * a**b``; at a = 0 its limit, which is 0 for b > 0."""
+    if type(a) in {int, float} and a > 0:
+        return t * y * math.log(a)
+    return t * _corner(a, b, jump(a + b), _log_power(a, b, 1))
 
 
 power = elementwise(
@@ -118,7 +152,8 @@ power = elementwise(
         Boundary((0.0, 1.0), (1.0, 0.0)),
         Boundary((0.0, 0.0), (0.0, 0.0)),
         Boundary((0.0, 0.5), (np.inf, 0.0)),
-        Boundary((0.0, -1.0), (-np.inf, np.nan)),
+        Boundary((0.0, -1.0), (-np.inf, -np.inf)),
+        Boundary((2.0, 0.0), (0.0, LOG2)),
         Boundary((-1.5, 2.0), (-3.0, np.nan)),
         Boundary((-1.5, 0.0), (0.0, np.nan)),
     ),

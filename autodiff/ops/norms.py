@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, elementwise, explicit, implements
+from autodiff.core import Sample, Spec, explicit, implements
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.joining import stack
+from autodiff.ops.kinks import kink
 from autodiff.ops.reductions import axes_of, reduced_shape
 
 __all__ = ["matrix_norm", "norm", "vector_norm"]
@@ -60,22 +61,6 @@ _norm = explicit(
     name="norm",
     samples=lambda rng: [Sample(s.args, {**s.params, "keepdims": k}) for s in _samples(rng) for k in (False, True)],
     shape=lambda x, axes, keepdims: Spec(reduced_shape(x.shape, axes, keepdims), np.zeros(0, x.dtype).real.dtype),
-)
-
-# Value 0 with derivative 0, and a second derivative that is NaN: what a kink at 0 leaves after the convention.
-_jump = elementwise(
-    lambda x: x * 0,
-    lambda t, _y, _x: t * np.nan,
-    name="jump",
-    samples=lambda _rng: [Sample((np.zeros(0),))],
-    smooth=False,
-)
-kink = elementwise(
-    lambda x: x * 0,
-    lambda t, _y, x: t * _jump(x),
-    name="kink",
-    samples=lambda _rng: [Sample((np.zeros(2),))],
-    smooth=False,
 )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from autodiff.core import Sample, Spec, constant, explicit, implements, install_method, linear
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.kinks import kink
 
 __all__ = ["average", "mean", "prod", "std", "sum", "var"]
 
@@ -290,7 +291,7 @@ def std(
 ) -> Any:
     """Standard deviation over axes; by convention its derivative for a constant array is 0."""
     v = var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
-    return np.where(v == 0, np.zeros((), dtype_of(v)), np.sqrt(v))
+    return np.where(v == 0, kink(v), np.sqrt(v))
 
 
 # -- versions that ignore NaN --------------------------------------------------------------------------------
