@@ -93,7 +93,7 @@ def _constant_power(t: Any, a: Any, b: Any) -> Any:
 def _log_power_value(a: Any, b: Any, k: Any) -> Any:
     """``a**b * log(a)**k``, and its limit at a = 0."""
     y = np.power(a, b)
-    if np.ndim(k) == 0 and k == 0:
+    if type(k) is int and k == 0:
         return y
     if dtype_of(y).kind == "c" and dtype_of(a).kind != "c":
         a = a + 0j
@@ -104,7 +104,7 @@ def _log_power_value(a: Any, b: Any, k: Any) -> Any:
 
 def _log_power_base(t: Any, _y: Any, a: Any, b: Any, k: Any) -> Any:
     first = _corner(a, b, jump(b), b * _log_power(a, b - 1, k))
-    return t * (first if np.ndim(k) == 0 and k == 0 else first + k * _log_power(a, b - 1, k - 1))
+    return t * (first if type(k) is int and k == 0 else first + k * _log_power(a, b - 1, k - 1))
 
 
 # The derivatives of a power of every order are sums of these: closed under both partial derivatives.
