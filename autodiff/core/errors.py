@@ -16,6 +16,7 @@ __all__ = [
     "MissingRuleError",
     "NonlinearError",
     "ShapeOnlyError",
+    "TracedIndexError",
 ]
 
 
@@ -37,6 +38,10 @@ class AssignmentError(DifferentiationError):
 
 class MissingAttributeError(DifferentiationError, AttributeError):
     """An attribute that plain arrays have and traced arrays have not."""
+
+
+class TracedIndexError(DifferentiationError, IndexError):
+    """A traced value of a floating dtype was used as a position."""
 
 
 class LeakedTracerError(DifferentiationError):

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Tracer, implements, install_method
+from autodiff.core import Operation, Sample, Spec, Tracer, concrete, implements, install_method, linear
+from autodiff.core.errors import describe
 from autodiff.core.spec import shape_of
-from autodiff.ops.joining import concatenate, operands, stack
+from autodiff.ops.joining import as_array, concatenate, operands
 from autodiff.ops.shape import broadcast_to, reshape, transpose
 
 __all__ = ["expand_dims", "flip", "moveaxis", "ravel", "roll", "split", "squeeze", "swapaxes"]
@@ -18,18 +19,12 @@ _axis_tuple = np.lib.array_utils.normalize_axis_tuple
 _axis_index = np.lib.array_utils.normalize_axis_index
 
 
-def _array(a: Any) -> Any:
-    """Return a list of traced values as one traced array."""
-    return stack(a) if isinstance(a, (list, tuple)) else a
-
-
 # -- add and drop --------------------------------------------------------------------------------------------
 
 
 @implements(np.expand_dims)
 def expand_dims(a: Any, axis: Any) -> Any:
     """Insert axes of length 1."""
-    a = _array(a)
     axes = _axis_tuple(axis, len(shape_of(a)) + (len(axis) if isinstance(axis, (tuple, list)) else 1))
     rest = iter(shape_of(a))
     return reshape(a, tuple([1 if i in axes else next(rest) for i in range(len(shape_of(a)) + len(axes))]))
@@ -38,8 +33,8 @@ def expand_dims(a: Any, axis: Any) -> Any:
 @implements(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Any:
     """Drop axes of length 1."""
-    a = _array(a)
     shape = shape_of(a)
+    axis = axis if shape or axis not in {0, -1} else None
     axes = tuple([i for i, n in enumerate(shape) if n == 1]) if axis is None else _axis_tuple(axis, len(shape))
     if any(shape[i] != 1 for i in axes):
         raise ValueError(f"np.squeeze: axis={axis} of the shape {shape} has a length other than 1.")
@@ -49,13 +44,19 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 @implements(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
     """Flatten to one axis."""
-    return reshape(_array(a), (-1,), order="C" if order == "K" else order)
+    return reshape(transpose(a, _memory_order(a)), (-1,)) if order == "K" else reshape(a, (-1,), order)
+
+
+def _memory_order(a: Any) -> list[int]:
+    """Axes in the order of decreasing strides, as the values lie in memory."""
+    strides = getattr(concrete(a), "strides", None) or (0,) * len(shape_of(a))
+    return sorted(range(len(strides)), key=lambda i: -abs(strides[i]))
 
 
 def _at_least(n: int, shape_for: Any) -> Any:
     def at_least(*arys: Any) -> Any:
         """View inputs as arrays with at least so many axes."""
-        found = [a if len(shape_of(a)) >= n else np.reshape(_array(a), shape_for(shape_of(a))) for a in arys]
+        found = [a if len(shape_of(a)) >= n else np.reshape(as_array(a), shape_for(shape_of(a))) for a in arys]
         return found[0] if len(found) == 1 else tuple(found)
 
     return at_least
@@ -81,7 +82,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     if indexing not in {"xy", "ij"}:
         raise ValueError(f"np.meshgrid: indexing must be 'xy' or 'ij', not {indexing!r}.")
     n = len(xi)
-    grids = [np.reshape(x, (1,) * i + (-1,) + (1,) * (n - i - 1)) for i, x in enumerate(xi)]
+    grids = [np.reshape(as_array(x), (1,) * i + (-1,) + (1,) * (n - i - 1)) for i, x in enumerate(xi)]
     if indexing == "xy" and n > 1:
         grids = [np.swapaxes(g, 0, 1) for g in grids]
     return tuple(grids) if sparse else broadcast_arrays(*grids)
@@ -121,20 +122,51 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     return transpose(a, order)
 
 
-if hasattr(np, "permute_dims"):
-    implements(np.permute_dims)(transpose)
+@implements(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Any:
+    """Exchange the last two axes."""
+    if len(shape_of(x)) < 2:
+        raise ValueError(f"np.matrix_transpose: {describe(x)} has fewer than two axes.")
+    return swapaxes(x, -1, -2)
+
+
+implements(np.permute_dims)(transpose)
 
 
 # -- reverse and roll ----------------------------------------------------------------------------------------
 
 
+_flip: Operation = linear(
+    np.flip,
+    lambda ct, _y, _x, axis: np.flip(ct, axis),
+    name="flip",
+    structural=True,
+    samples=lambda rng: [
+        Sample((rng.normal(size=(2, 3)),), {"axis": (1,)}),
+        Sample((rng.normal(size=(2, 0, 3)),), {"axis": (0, 2)}),
+        Sample((rng.normal(size=()),), {"axis": ()}),
+    ],
+    shape=lambda x, axis: Spec(x.shape, x.dtype),
+)
+_roll: Operation = linear(
+    np.roll,
+    lambda ct, _y, _x, shift, axis: np.roll(ct, tuple([-n for n in shift]), axis),
+    name="roll",
+    structural=True,
+    samples=lambda rng: [
+        Sample((rng.normal(size=(2, 5)),), {"shift": (7,), "axis": (1,)}),
+        Sample((rng.normal(size=(4, 3)),), {"shift": (1, -1, 1), "axis": (0, 1, 0)}),
+        Sample((rng.normal(size=(0, 2)),), {"shift": (1,), "axis": (0,)}),
+    ],
+    shape=lambda x, shift, axis: Spec(x.shape, x.dtype),
+)
+
+
 @implements(np.flip)
 def flip(m: Any, axis: Any = None) -> Any:
     """Reverse the order along axes."""
-    m = _array(m)
     n = len(shape_of(m))
-    axes = range(n) if axis is None else _axis_tuple(axis, n)
-    return m[tuple([slice(None, None, -1) if i in axes else slice(None) for i in range(n)])]
+    return _flip(m, axis=tuple(range(n)) if axis is None else _axis_tuple(axis, n))
 
 
 @implements(np.fliplr)
@@ -152,6 +184,8 @@ def flipud(m: Any) -> Any:
 @implements(np.rot90)
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     """Rotate by quarter turns in the plane of two axes."""
+    if len(axes) != 2:
+        raise ValueError(f"np.rot90: axes must be two axes, not {axes}.")
     i, j = _axis_tuple(axes, len(shape_of(m)))
     turned = {0: lambda: m, 1: lambda: swapaxes(flip(m, j), i, j), 2: lambda: flip(m, (i, j))}
     return turned.get(k % 4, lambda: flip(swapaxes(m, i, j), j))()
@@ -160,17 +194,10 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 @implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """Move elements along axes, those that fall off re-enter at the other end."""
-    a = _array(a)
     if axis is None:
         return reshape(roll(ravel(a), shift, 0), shape_of(a))
-    for by, i in np.broadcast(shift, axis):
-        i = _axis_index(int(i), len(shape_of(a)))  # noqa: PLW2901 - as a position
-        n = shape_of(a)[i]
-        cut = -int(by) % n if n else 0
-        if cut:
-            at = (slice(None),) * i
-            a = concatenate([a[(*at, slice(cut, None))], a[(*at, slice(None, cut))]], axis=i)
-    return a
+    pairs = [(int(by), _axis_index(int(i), len(shape_of(a)))) for by, i in np.broadcast(shift, axis)]
+    return _roll(a, shift=tuple([by for by, _ in pairs]), axis=tuple([i for _, i in pairs]))
 
 
 # -- join ----------------------------------------------------------------------------------------------------
@@ -207,7 +234,7 @@ def column_stack(tup: Any) -> Any:
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
     """Join two arrays, flattened unless an axis is given."""
     return concatenate(
-        [arr, values] if axis is not None else [np.ravel(_array(arr)), np.ravel(_array(values))], axis or 0
+        [arr, values] if axis is not None else [np.ravel(as_array(arr)), np.ravel(as_array(values))], axis or 0
     )
 
 
@@ -246,7 +273,6 @@ def _block(arrays: Any, depth: int, ndim: int) -> Any:
 @implements(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Cut into parts of nearly equal length, or at given positions."""
-    ary = _array(ary)
     axis = _axis_index(axis, len(shape_of(ary)))
     n = shape_of(ary)[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
@@ -306,4 +332,5 @@ install_method("squeeze", squeeze)
 install_method("swapaxes", swapaxes)
 install_method("ravel", ravel)
 install_method("flatten", ravel)
-install_method("mT", property(lambda self: swapaxes(self, -1, -2)))  # type: ignore[arg-type]
+install_method("flat", property(ravel))  # type: ignore[arg-type]
+install_method("mT", property(matrix_transpose))  # type: ignore[arg-type]

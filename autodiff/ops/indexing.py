@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, install_method, linear
+from autodiff.core.errors import TracedIndexError, describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import Node, Variable
 from autodiff.ops.accumulate import add_at, selects_once
@@ -102,6 +103,12 @@ def getitem(x: Any, index: Any) -> Any:
 def _part(i: Any) -> Any:
     """Part of an index as an integer or an array, without derivatives."""
     if isinstance(i, Tracer):
+        if i.dtype.kind not in "iub":
+            raise TracedIndexError(
+                f"x[i] with the traced index {describe(i)}: positions are integers, without derivative{user_line()}. "
+                "For whole numbers use i.astype(int); between entries, np.interp(i, np.arange(len(x)), x) is "
+                "differentiable in both."
+            )
         return position(i)
     if isinstance(i, np.generic):
         return i

@@ -15,7 +15,7 @@ from autodiff.core.spec import dtype_of, shape_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["concatenate", "stack"]
+__all__ = ["as_array", "concatenate", "operands", "stack"]
 
 
 def _joining(
@@ -32,8 +32,11 @@ def _joining(
 
     def joint_jvp(ts: list[Any], _y: Any, *_arrays: Any, **params: Any) -> Any:
         like = next(t for t in ts if t is not None)
-        zero = lambda a: constant_like(like, shape_of(a), dtype_of(like), 0)  # noqa: E731
-        return op(*[zero(a) if t is None else t for t, a in zip(ts, _arrays, strict=True)], **params)
+        dtype = dtype_of(like)
+        full = [
+            constant_like(like, shape_of(a), dtype, 0) if t is None else t for t, a in zip(ts, _arrays, strict=True)
+        ]
+        return op(*full, **params)
 
     def push(i: int, t: Any, _y: Any, *_arrays: Any, **params: Any) -> Any:
         return joint_jvp([t if k == i else None for k in range(len(_arrays))], _y, *_arrays, **params)
@@ -77,7 +80,7 @@ def _concatenated_part(i: int, arrays: Any, axis: int, starts: Any = None) -> tu
     return (*(slice(None),) * axis, slice(start, start + shape_of(arrays[i])[axis]))
 
 
-def _concatenated_shape(*arrays: Any, axis: int, starts: Any = None) -> Spec:  # noqa: ARG001 - one signature
+def _concatenated_shape(*arrays: Any, axis: int, starts: Any = None) -> Spec:
     shapes = [shape_of(a) for a in arrays]
     for s in shapes:
         if len(s) != len(shapes[0]) or any(
@@ -140,7 +143,7 @@ def operands(name: str, arrays: Any, dtype: Any = None, out: Any = None, casting
         arrays = list(arrays)  # a traced array is joined along its first axis
     if not arrays:
         raise ValueError(f"np.{name}: need at least one array.")
-    found = [stack(a) if isinstance(a, (list, tuple)) else a for a in arrays]
+    found = [as_array(a) for a in arrays]
     found = [a if hasattr(a, "dtype") else np.asarray(a) for a in found]
     return found if dtype is None else [a.astype(dtype, casting=casting) for a in found]
 
@@ -172,3 +175,10 @@ def stack(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, cas
     """Join along a new axis."""
     xs = operands("stack", arrays, dtype, out, casting)
     return _stack(*xs, axis=position("stack", axis, len(shape_of(xs[0])) + 1))
+
+
+def as_array(a: Any) -> Any:
+    """Return a list or tuple, which may contain traced values, as one array; anything else as it is."""
+    if not isinstance(a, (list, tuple)):
+        return a
+    return stack(a) if a else np.asarray(a)

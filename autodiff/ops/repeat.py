@@ -7,21 +7,17 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Tracer, implements, install_method
-from autodiff.core.abstract import constant_like
-from autodiff.core.errors import missing_rule
+from autodiff.core.abstract import AbstractTracer, constant_like
+from autodiff.core.errors import ShapeOnlyError, describe, user_line, writing
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.axes import ravel
-from autodiff.ops.gather import gathered, position
-from autodiff.ops.joining import concatenate, stack
-from autodiff.ops.shape import broadcast_to, reshape
+from autodiff.ops.gather import position
+from autodiff.ops.joining import as_array, concatenate
+from autodiff.ops.shape import as_shape, broadcast_to, reshape
 
-__all__ = ["delete", "insert", "pad", "repeat", "take", "take_along_axis", "tile"]
+__all__ = ["delete", "insert", "repeat", "take", "take_along_axis", "tile"]
 
 _axis_index = np.lib.array_utils.normalize_axis_index
-
-
-def _array(a: Any) -> Any:
-    return stack(a) if isinstance(a, (list, tuple)) else a
 
 
 def _along(axis: int, index: Any) -> tuple[Any, ...]:
@@ -31,15 +27,18 @@ def _along(axis: int, index: Any) -> tuple[Any, ...]:
 
 def _flat(a: Any, axis: Any) -> tuple[Any, int]:
     """Return the array and the axis, flattened for None."""
-    a = _array(a)
     return (ravel(a), 0) if axis is None else (a, _axis_index(axis, len(shape_of(a))))
+
+
+def _line(a: Any, axis: Any) -> tuple[Any, int]:
+    """The same, where a scalar counts as an array of one entry."""
+    return _flat(a, axis if shape_of(a) or axis not in {0, -1} else None)
 
 
 @implements(np.tile)
 def tile(A: Any, reps: Any) -> Any:  # noqa: N803 - NumPy's name
     """Repeat a whole array along each axis."""
-    a = _array(A)
-    counts = (int(reps),) if isinstance(reps, (int, np.integer)) else tuple([int(r) for r in reps])
+    a, counts = A, as_shape(reps)
     n = max(len(counts), len(shape_of(a)))
     counts = (1,) * (n - len(counts)) + counts
     shape = (1,) * (n - len(shape_of(a))) + shape_of(a)
@@ -48,11 +47,20 @@ def tile(A: Any, reps: Any) -> Any:  # noqa: N803 - NumPy's name
     return reshape(spread, tuple([r * k for r, k in zip(counts, shape, strict=True)]))
 
 
+def _counts(repeats: Any) -> Any:
+    if not isinstance(repeats, AbstractTracer):
+        return np.asarray(repeats)
+    raise ShapeOnlyError(
+        f"np.repeat: the repeats {describe(repeats)} decide the shape of the result, and eval_shape knows no values"
+        f"{user_line()}. Close over them, or pass them as arrays that are not traced."
+    )
+
+
 @implements(np.repeat)
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Repeat each entry along an axis."""
-    a, axis = _flat(a, axis)
-    repeats = np.asarray(repeats)
+    a, axis = _line(a, axis)
+    repeats = _counts(repeats)
     n = shape_of(a)[axis]
     if repeats.ndim and repeats.size != 1:
         return a[_along(axis, np.repeat(np.arange(n), repeats))]
@@ -67,47 +75,79 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
 @implements(np.take)
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     """Pick entries along an axis; the positions may be traced integers."""
-    a, axis = _flat(a, axis)
-    index = position(indices) if isinstance(indices, Tracer) else np.asarray(indices)
+    _no_out("take", a, out)
+    a, axis = _line(a, axis)
+    index = _positions(indices)
     n = shape_of(a)[axis]
+    if not n and np.size(index):
+        raise IndexError("np.take: no entry can be taken from an empty axis.")
     if mode == "wrap":
         index = np.remainder(index, n)
     elif mode == "clip":
         index = np.clip(index, 0, n - 1)
     elif mode != "raise":
         raise ValueError(f"np.take: mode must be 'raise', 'wrap' or 'clip', not {mode!r}.")
-    at = _along(axis, index)
-    return gathered(a, at) if isinstance(index, Tracer) else a[at]
+    return a[_along(axis, index)]
+
+
+def _positions(indices: Any) -> Any:
+    """Return positions as an integer, an array or a traced value without derivative."""
+    if isinstance(indices, Tracer):
+        return position(indices)
+    found = np.asarray(indices)
+    if not found.size or found.dtype.kind == "b":
+        return found.astype(np.intp)
+    if found.dtype.kind not in "iu":
+        raise TypeError(f"np.take: positions must be integers, not {found.dtype}.")
+    return found if found.ndim else found[()]
+
+
+def _no_out(name: str, a: Any, out: Any) -> None:
+    if out is not None:
+        raise writing(f"np.{name} with out=", a, out)
 
 
 @implements(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """Pick one entry of each line along an axis."""
     a, axis = _flat(arr, axis)
-    index = position(indices) if isinstance(indices, Tracer) else np.asarray(indices)
+    index = _positions(indices)
     ndim = len(shape_of(a))
     if len(shape_of(index)) != ndim:
         raise ValueError(f"np.take_along_axis: indices {shape_of(index)} and the array {shape_of(a)} differ in rank.")
     others = [np.arange(n).reshape((-1,) + (1,) * (ndim - i - 1)) for i, n in enumerate(shape_of(a))]
-    at = tuple([index if i == axis else grid for i, grid in enumerate(others)])
-    return gathered(a, at) if isinstance(index, Tracer) else a[at]
+    return a[tuple([index if i == axis else grid for i, grid in enumerate(others)])]
 
 
 @implements(np.compress)
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """Pick the entries for which the condition is true."""
-    a, axis = _flat(a, axis)
-    return a[
-        _along(axis, np.flatnonzero(np.asarray(position(condition) if isinstance(condition, Tracer) else condition)))
-    ]
+    _no_out("compress", a, out)
+    a, axis = _line(a, axis)
+    chosen = np.asarray(position(condition) if isinstance(condition, Tracer) else condition)
+    if chosen.ndim != 1:
+        raise ValueError(f"np.compress: the condition must have one axis, not the shape {chosen.shape}.")
+    return a[_along(axis, np.flatnonzero(chosen))]
 
 
 @implements(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
     """Pick the entries of a flattened array for which the condition is true."""
-    return compress(
-        np.ravel(position(condition) if isinstance(condition, Tracer) else condition), ravel(_array(arr)), 0
-    )
+    return compress(np.ravel(position(condition) if isinstance(condition, Tracer) else condition), ravel(arr), 0)
+
+
+@implements(np.trim_zeros)
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """Drop the zeros in front of the first and behind the last entry that is not zero."""
+    shape = shape_of(filt)
+    nonzero = np.nonzero(np.not_equal(filt, 0)) if shape else ()
+    axes = range(len(shape)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, len(shape))
+    kept = [slice(None)] * len(shape)
+    for i in axes:
+        at = nonzero[i]
+        first, last = (int(at.min()), int(at.max()) + 1) if at.size else (shape[i], shape[i])
+        kept[i] = slice(first if "f" in trim.lower() else 0, last if "b" in trim.lower() else shape[i])
+    return filt[tuple(kept)]
 
 
 @implements(np.delete)
@@ -122,85 +162,41 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """Insert entries before positions along an axis."""
     a, axis = _flat(arr, axis)
-    n = shape_of(a)[axis]
-    # NumPy's own insert, run on positions: entry k of the result is old entry order[k], or new one -1 - order[k].
-    count = np.insert(np.zeros(n, np.intp), obj, 0).size - n
-    scalar = isinstance(obj, (int, np.integer))
-    rest = (*shape_of(a)[:axis], *shape_of(a)[axis + 1 :])
-    new = _array(values) if isinstance(_array(values), Tracer) else np.asarray(values)
-    if scalar:
-        new = np.moveaxis(np.atleast_1d(new), 0, axis) if len(shape_of(new)) == len(rest) + 1 else np.expand_dims(
-            broadcast_to(new, rest) if isinstance(new, Tracer) else np.broadcast_to(new, rest), axis
-        )  # fmt: skip
+    shape = shape_of(a)
+    n = shape[axis]
+    at = _insertion_points(obj, n)
+    new = as_array(values)
+    new = new.astype(dtype_of(a)) if isinstance(new, Tracer) else np.asarray(new, dtype_of(a))
+    if at.size == 1:  # one place, any number of entries
+        new = np.reshape(new, (1,) * (len(shape) - len(shape_of(new))) + shape_of(new))
+        new = np.moveaxis(new, 0, axis) if at.ndim == 0 else new
         count = shape_of(new)[axis]
-        order = np.insert(np.arange(n), [obj] * count, -1 - np.arange(count))
     else:
-        full = (*shape_of(a)[:axis], count, *shape_of(a)[axis + 1 :])
-        new = np.broadcast_to(new, full)
-        order = np.insert(np.arange(n), obj, -1 - np.arange(count))
-    joined = concatenate([a, new.astype(dtype_of(a)) if dtype_of(new) != dtype_of(a) else new], axis=axis)
-    return joined[_along(axis, np.where(order < 0, n - 1 - order, order))]
+        count = at.size
+    new = np.broadcast_to(new, (*shape[:axis], count, *shape[axis + 1 :]))
+    # NumPy's own insert, on positions: where each entry of the result is found in the old ones followed by the new.
+    order = np.insert(np.arange(n), at.item() if at.size == 1 else at, n + np.arange(count))
+    return concatenate([a, new], axis=axis)[_along(axis, order)]
+
+
+def _insertion_points(obj: Any, n: int) -> Any:
+    if isinstance(obj, slice):
+        return np.arange(*obj.indices(n))
+    at = np.asarray(obj)
+    if at.ndim > 1:
+        raise ValueError(f"np.insert: positions must have one axis or none, not the shape {at.shape}.")
+    if at.dtype.kind == "b":
+        return np.flatnonzero(at)
+    return at if at.size else at.astype(np.intp)
 
 
 @implements(np.resize)
 def resize(a: Any, new_shape: Any) -> Any:
     """Return an array of a new shape, filled with repeated copies."""
-    a = ravel(_array(a))
-    shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
-    return reshape(a[np.resize(np.arange(shape_of(a)[0]), shape).reshape(-1)], shape)
-
-
-_GATHERED = {"edge", "reflect", "symmetric", "wrap", "empty"}
-
-
-@implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """Pad with constants (which may be traced) or with the array's own entries."""
-    a = _array(array)
-    ndim = len(shape_of(a))
-    if isinstance(pad_width, dict):
-        pad_width = [pad_width.get(i, pad_width.get(i - ndim, (0, 0))) for i in range(ndim)]
-    widths = [tuple(int(n) for n in w) for w in np.broadcast_to(np.asarray(pad_width), (ndim, 2))]
-    if mode == "constant":
-        return _pad_constant(a, widths, kwargs.pop("constant_values", 0), kwargs)
-    if mode not in _GATHERED or kwargs.get("reflect_type", "even") != "even":
-        raise missing_rule("np.pad", f" with mode={mode!r} and {kwargs}")
-    for axis, width in enumerate(widths):
-        if any(width):
-            index = np.pad(np.arange(shape_of(a)[axis]), width, "edge" if mode == "empty" else mode)
-            a = a[_along(axis, index)]
-    return a
-
-
-def _pad_constant(a: Any, widths: list[Any], values: Any, unknown: dict[str, Any]) -> Any:
-    if unknown:
-        raise TypeError(f"np.pad: unsupported keyword arguments for mode 'constant': {sorted(unknown)}")
-    ndim = len(widths)
-    pairs = _pairs(values, ndim)
-    for axis, (width, pair) in enumerate(zip(widths, pairs, strict=True)):
-        shape = shape_of(a)
-        ends = []
-        for n, value in zip(width, pair, strict=True):
-            block = (*shape[:axis], n, *shape[axis + 1 :])
-            if isinstance(value, Tracer):
-                ends.append(broadcast_to(value, block))
-            elif value == 0:
-                ends.append(constant_like(a, block, dtype_of(a), 0))
-            else:
-                ends.append(np.full(block, value, dtype_of(a)))
-        if any(width):
-            a = concatenate([ends[0], a, ends[1]], axis=axis)
-    return a
-
-
-def _pairs(values: Any, ndim: int) -> list[Any]:
-    """Return (before, after) for each axis from a scalar, a pair, or a sequence of pairs."""
-    if not isinstance(values, (list, tuple, np.ndarray)):
-        return [(values, values)] * ndim
-    if len(shape_of(values[0]) if hasattr(values[0], "shape") else np.shape(values[0])) == 0:
-        values = [values]
-    rows = [tuple(v) * 2 if len(v) == 1 else tuple(v) for v in values]
-    return rows * ndim if len(rows) == 1 else rows
+    a, shape = ravel(a), as_shape(new_shape)
+    if not shape_of(a)[0]:
+        return constant_like(a, shape, dtype_of(a), 0)
+    return a[np.resize(np.arange(shape_of(a)[0]), shape)]
 
 
 @implements(np.full_like)
@@ -215,11 +211,13 @@ def full_like(
     device: Any = None,
 ) -> Any:
     """Return an array of one value, which may be traced."""
-    shape = shape_of(a) if shape is None else ((shape,) if isinstance(shape, (int, np.integer)) else tuple(shape))
+    shape = shape_of(a) if shape is None else as_shape(shape)
     dtype = np.dtype(dtype) if dtype is not None else dtype_of(a)
-    if isinstance(fill_value, Tracer):
-        return broadcast_to(fill_value.astype(dtype), shape)
-    return np.full(shape, fill_value, dtype)
+    value = as_array(fill_value)
+    if isinstance(value, Tracer):
+        return broadcast_to(value.astype(dtype), shape)
+    empty = constant_like(a, (), dtype, 0)  # traced, if only shapes are known
+    return broadcast_to(empty, shape) if isinstance(empty, Tracer) else np.full(shape, value, dtype)
 
 
 @implements(np.empty_like)
@@ -227,14 +225,14 @@ def empty_like(
     prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
     """Return an array without defined values: a constant."""
-    shape = shape_of(prototype) if shape is None else shape
+    shape = shape_of(prototype) if shape is None else as_shape(shape)
     return constant_like(prototype, shape, dtype or dtype_of(prototype), 0)
 
 
 @implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     """Return the array itself: traced arrays never change."""
-    return _array(a)
+    return a
 
 
 install_method("repeat", repeat)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from typing import Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, implements, install_method, linear
+from autodiff.core import Sample, Spec, concrete, implements, install_method, linear
 from autodiff.core.abstract import constant_like
+from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 
 __all__ = ["broadcast_to", "reshape", "transpose"]
@@ -50,28 +53,50 @@ _broadcast_to = linear(
 
 @implements(np.reshape)
 def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Any:
-    """Reshape; only C order (transpose first for the others)."""
+    """Reshape; Fortran order is C order between two transpositions."""
+    shape = _resolved(a, shape)
+    if order == "F" or (order == "A" and _is_fortran(a)):
+        return transpose(_reshape(transpose(a), shape=shape[::-1]))
     if order not in {"C", "A"}:
-        return transpose(reshape(transpose(a), tuple(reversed(_full_shape(a, shape)))))
-    return _reshape(a, shape=_full_shape(a, shape))
+        raise ValueError(f"np.reshape: order must be 'C', 'F' or 'A', not {order!r}.")
+    return _reshape(a, shape=shape)
 
 
-def _full_shape(a: Any, shape: Any) -> tuple[int, ...]:
+def as_shape(shape: Any) -> tuple[int, ...]:
+    """Return a shape, which may come as one integer, as a tuple."""
+    if not isinstance(shape, (tuple, list)) and np.ndim(shape) == 0:
+        return (operator.index(shape),)
+    return tuple([operator.index(n) for n in shape])
+
+
+def _resolved(a: Any, shape: Any) -> tuple[int, ...]:
     """Return the shape with -1 resolved."""
-    dummy = np.broadcast_to(np.zeros(()), shape_of(a))
-    return tuple(np.reshape(dummy, shape).shape)
+    new = as_shape(shape)
+    size = math.prod(shape_of(a))
+    known = math.prod(new)
+    if known < 0 and new.count(-1) == 1 and min(new) == -1 and size % known == 0:
+        return tuple([-(size // known) if n == -1 else n for n in new])
+    if known != size or (new and min(new) < 0):
+        raise ValueError(f"np.reshape: cannot reshape {describe(a)} with {size} elements into the shape {new}.")
+    return new
+
+
+def _is_fortran(a: Any) -> bool:
+    """Whether the first axis of the value varies fastest in memory."""
+    value = concrete(a)
+    return isinstance(value, np.ndarray) and bool(value.flags.fnc)
 
 
 @implements(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     """Broadcast to a shape."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = as_shape(shape)
     return array if shape_of(array) == shape else _broadcast_to(array, shape=shape)
 
 
 _transpose = linear(
     np.transpose,
-    lambda ct, _y, _x, axes: np.transpose(ct, tuple(int(i) for i in np.argsort(axes))),
+    lambda ct, _y, _x, axes: np.transpose(ct, sorted(range(len(axes)), key=axes.__getitem__)),
     name="transpose",
     structural=True,
     samples=lambda rng: [Sample((rng.normal(size=(2, 3, 4)),), {"axes": (2, 0, 1)})],
@@ -83,8 +108,12 @@ _transpose = linear(
 def transpose(a: Any, axes: Any = None) -> Any:
     """Permute the axes."""
     n = len(shape_of(a))
-    axes = tuple(range(n))[::-1] if axes is None else tuple(int(i) % n for i in axes)
-    return _transpose(a, axes=axes)
+    if axes is None:
+        return _transpose(a, axes=tuple(range(n - 1, -1, -1)))
+    order = np.lib.array_utils.normalize_axis_tuple(axes, n)
+    if len(order) != n:
+        raise ValueError(f"np.transpose: axes {axes} do not fit the {n} axes of {describe(a)}.")
+    return _transpose(a, axes=order)
 
 
 install_method("reshape", lambda self, *shape, order="C": reshape(self, shape[0] if len(shape) == 1 else shape, order))
@@ -110,16 +139,20 @@ def ndim(a: Any) -> int:
 @implements(np.size)
 def size(a: Any, axis: Any = None) -> int:
     """Number of elements of a traced array."""
-    return int(a.size if axis is None else a.shape[axis])
+    return int(a.size if axis is None else math.prod(a.shape[i] for i in np.atleast_1d(axis)))
 
 
 @implements(np.zeros_like)
-def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """Zeros: a constant."""
-    return constant_like(a, shape_of(a) if shape is None else shape, dtype or dtype_of(a), 0)
+    return constant_like(a, shape_of(a) if shape is None else as_shape(shape), dtype or dtype_of(a), 0)
 
 
 @implements(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """Ones: a constant."""
-    return constant_like(a, shape_of(a) if shape is None else shape, dtype or dtype_of(a), 1)
+    return constant_like(a, shape_of(a) if shape is None else as_shape(shape), dtype or dtype_of(a), 1)
