@@ -55,7 +55,8 @@ class Tracer(Traced):
         return self._uncommon_ufunc(ufunc, method, inputs, kwargs)
 
     def _uncommon_ufunc(self, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        name = f"np.{ufunc.__name__}"
+        known = getattr(np, ufunc.__name__, None) is ufunc
+        name = f"np.{ufunc.__name__}" if known else f"the ufunc {ufunc.__name__}"
         out = kwargs.pop("out", None)
         if out is not None and any(o is not None for o in out):
             what = f"{name} with out= (or an augmented assignment)"
