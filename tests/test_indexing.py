@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autodiff import Spec, check_grads, eval_shape, grad, hvp, jvp, vjp
-from autodiff.core.errors import ConversionError, ShapeOnlyError
+from autodiff.core.errors import ConversionError, ShapeOnlyError, TracedIndexError
 
 X = np.random.default_rng(0).normal(size=(3, 4, 5))
 MASK = X > 0
@@ -93,6 +93,46 @@ def test_entries_that_are_not_read_contribute_nothing():
         assert jvp(f, (x,), (np.ones(3),))[1] == 0.75
         np.testing.assert_allclose(hvp(f, (x,), (np.ones(3),)), [0.0, -0.25, -1 / 32])
         np.testing.assert_allclose(grad(lambda x: np.sum(grad(f)(x)))(x), [0.0, -0.25, -1 / 32])  # noqa: B023
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex64])
+def test_repeated_positions_add_up(dtype):
+    """The adjoint equals the plain sum over all reads, by whichever way it is computed."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(6, 7, 8)).astype(dtype)
+    rows, columns = rng.integers(-6, 6, 40), rng.integers(0, 7, 40).astype(np.int8)
+    every = rng.permutation(6)
+    indices = (
+        rows, every, (rows, columns), (rows, columns, 3), (rows[:, None], columns), (slice(None), columns),
+        (slice(1, 4), slice(None), rows), (rows, slice(None), columns), (..., rows), (2, columns), (None, rows, 1),
+        (rows.reshape(4, 10), None, columns.reshape(4, 10)), (np.arange(6) > 2, columns[:3]),
+    )  # fmt: skip
+    for index in indices:
+        y, pullback = vjp(lambda x: x[index], x)  # noqa: B023
+        np.testing.assert_array_equal(y, x[index])
+        ct = rng.normal(size=y.shape).astype(dtype)
+        want = np.zeros_like(x)
+        np.add.at(want, index, ct)
+        for (got,) in (pullback(ct), vjp(lambda x: np.transpose(np.transpose(x))[index], x)[1](ct)):  # noqa: B023
+            assert got.dtype == dtype
+            np.testing.assert_allclose(got, want, rtol=1e-5 if dtype != np.float64 else 1e-12, atol=1e-6)
+
+
+def test_sequences_and_objects_as_indices():
+    class One:
+        def __index__(self):
+            return 1
+
+    for index in (range(2), [[0, 1], [2, 2]], ([0, 1], (1, 1)), One(), (One(), slice(None)), [True, False, True],
+                  np.uint8(2), np.True_, (np.array(1), 2), np.array([], bool)[:0].tolist()):  # fmt: skip
+        np.testing.assert_array_equal(vjp(lambda x: x[index], X)[0], X[index])  # noqa: B023
+        check_grads(lambda x: np.sin(x[index]), (X,))  # noqa: B023
+
+
+def test_traced_positions_must_be_integers():
+    with pytest.raises(TracedIndexError, match=r"traced index float64\[\].*test_indexing.py.*astype\(int\)"):
+        grad(lambda x: x[x[0]])(np.ones(3))
+    np.testing.assert_array_equal(grad(lambda x: x[x[0].astype(int)])(np.ones(3)), [0, 1, 0])
 
 
 def test_errors():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autodiff import Spec, check_grads, eval_shape, grad, jvp, vjp
+from autodiff.core.errors import ShapeOnlyError
 
 A = np.random.default_rng(0).normal(size=(2, 3, 4))
 M = A[0]
@@ -83,7 +84,10 @@ PROGRAMS = {
     "pad_value": (lambda a: np.pad(a, 1, constant_values=2.0), M),
     "pad_traced": (lambda a: np.pad(a, (2, 1), constant_values=a[0]), V),
     **{f"pad_{m}": (lambda a, m=m: np.pad(a, ((2, 1), (1, 2)), mode=m), M)
-       for m in ("edge", "reflect", "symmetric", "wrap")},
+       for m in ("edge", "reflect", "symmetric", "wrap", "linear_ramp", "mean", "maximum", "minimum")},
+    "pad_median": (lambda a: np.pad(a, 2, mode="median", stat_length=3), M),
+    "pad_ramp_to": (lambda a: np.pad(a, (2, 3), mode="linear_ramp", end_values=(1.0, -2.0)), V),
+    "pad_reflect_odd": (lambda a: np.pad(a, ((2, 1), (1, 3)), mode="reflect", reflect_type="odd"), M),
     "full_like": (lambda a: np.full_like(a, a[0, 0] ** 2), M),
     "copy": (lambda a: np.copy(a) * a.copy(), M),
     "broadcast_to": (lambda a: np.broadcast_to(a[:, None], (2, 4, 3)), V),
@@ -157,5 +161,135 @@ def test_errors():
         grad(lambda x: np.split(x, 3)[0][0])(V)
     with pytest.raises(ValueError, match="need at least one"):
         grad(lambda x: x * np.stack([x[:0]][1:]))(V)
-    with pytest.raises(TypeError, match=r"np.pad .*linear_ramp"):
-        grad(lambda x: np.pad(x, 1, mode="linear_ramp")[0])(V)
+    with pytest.raises(TypeError, match=r"np.pad .*mode=<function"):
+        grad(lambda x: np.pad(x, 1, mode=lambda *_: None)[0])(V)
+    with pytest.raises(ValueError, match=r"np.pad: mode='edge' has no keyword stat_length="):
+        grad(lambda x: np.pad(x, 1, mode="edge", stat_length=2)[0])(V)
+    with pytest.raises(ValueError, match=r"cannot reshape float64\[4\] with 4 elements into the shape \(3, -1\)"):
+        grad(lambda x: x.reshape(3, -1))(V)
+    with pytest.raises(ValueError, match="axis 3 is out of bounds"):
+        grad(lambda x: np.transpose(x, (0, 3)))(M)
+    with pytest.raises(TypeError, match="casting='safe'"):
+        grad(lambda x: np.concatenate([x, x], dtype=np.float32, casting="safe"))(V)
+    with pytest.raises(TypeError, match="out="):
+        grad(lambda x: x.take([0], out=np.zeros(1)))(V)
+    with pytest.raises(ShapeOnlyError, match="repeats"):
+        eval_shape(np.repeat, Spec((3,)), Spec((3,), int))
+    for program in (lambda x: x.resize(2), lambda x: np.put_along_axis(x, np.array([2]), 1.0, 0)):
+        with pytest.raises(TypeError, match="cannot be changed in place"):
+            grad(program)(V)
+
+
+PADS = [
+    ("reflect", {"reflect_type": "odd"}),
+    ("symmetric", {"reflect_type": "odd"}),
+    ("linear_ramp", {}),
+    ("linear_ramp", {"end_values": ((1.0, 2.0), (3.0, -4.0))}),
+    ("maximum", {}),
+    ("minimum", {"stat_length": 2}),
+    ("mean", {"stat_length": ((1, 2), (3, 4))}),
+    ("median", {}),
+    ("constant", {"constant_values": ((1.0, -np.inf), (0.5, 2.0))}),
+]
+
+
+@pytest.mark.parametrize(("mode", "options"), PADS)
+@pytest.mark.parametrize("width", [2, ((0, 1), (5, 7)), {0: (3, 0)}, 0])
+def test_pad(mode, options, width):
+    for x in (M, M[:, ::-1].T, M.astype(np.float32), M[:1]):
+        f = lambda x: np.pad(x, width, mode=mode, **options)
+        y, pullback = vjp(f, x)
+        np.testing.assert_allclose(y, f(x), rtol=1e-6 if x.dtype == np.float32 else 1e-13, atol=1e-6)
+        assert y.dtype == f(x).dtype
+        assert eval_shape(f, Spec(x.shape, x.dtype)) == Spec(y.shape, y.dtype)
+        assert pullback(np.ones_like(y))[0].dtype == x.dtype
+    check_grads(lambda x: np.sin(np.where(np.isfinite(f(x)), f(x), 0.0)), (M,))
+
+
+def test_pad_with_traced_values():
+    f = lambda x, v: np.pad(x, ((1, 2), (0, 1)), mode="linear_ramp", end_values=v)
+    np.testing.assert_allclose(vjp(f, M, np.array([1.0, 2.0]))[0], f(M, np.array([1.0, 2.0])))
+    check_grads(f, (M, np.array([1.0, 2.0])))
+    g = lambda x, v: np.pad(x, ((1, 2), (0, 1)), constant_values=v)
+    np.testing.assert_array_equal(vjp(g, M, 2.0)[0], g(M, 2.0))
+    check_grads(g, (M, 2.0))
+    assert vjp(g, M.astype(np.float32), 2.0)[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("order", ["C", "F", "A", "K"])
+def test_orders_follow_the_memory(order):
+    functions = [lambda x: np.ravel(x, order), lambda x: x.flatten(order)]
+    if order != "K":
+        functions.append(lambda x: np.reshape(x, (-1, 1), order=order))
+    for x in (A, np.asfortranarray(A), A.transpose(1, 0, 2), A[::2, ::-1], M[0, 0]):
+        t = np.empty_like(x)  # of the same layout
+        t[...] = np.cos(x)
+        for f in functions:
+            y, dy = jvp(f, (x,), (t,))
+            np.testing.assert_array_equal(y, f(x))
+            np.testing.assert_array_equal(dy, f(t))
+            np.testing.assert_array_equal(vjp(f, x)[1](f(t))[0], t)
+
+
+INSERTIONS = [
+    (0, 9.0, None), (-1, [1.0, 2.0], None), (1, np.arange(4.0), 0), (1, np.arange(3.0), 1), ([2], np.ones((3, 2)), 1),
+    ([0, 3], 5.0, 1), ([1, 1], np.ones((3, 2)), -1), (slice(0, 3, 2), 1.0, 0), (np.array([True, False, True]), 2.0, 0),
+    ([], 1.0, 0), (1, np.ones((3, 2)).T, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("at", "values", "axis"), INSERTIONS)
+def test_insert_and_delete(at, values, axis):
+    for f in (lambda x: np.insert(x, at, values, axis), lambda x: np.delete(x, at, axis)):
+        np.testing.assert_array_equal(vjp(f, M)[0], f(M))
+        check_grads(lambda x: np.sin(f(x)), (M,))  # noqa: B023
+    values = np.asarray(values)
+    want = jvp(lambda v: np.insert(np.ones_like(M) * v.ravel()[0], at, v, axis), (values,), (np.ones_like(values),))[1]
+    np.testing.assert_array_equal(want, np.ones(want.shape))
+
+
+def test_scalars_count_as_arrays_of_one_entry():
+    x = np.float64(3.0)
+    for f in (
+        lambda x: np.take(x, [0, 0], axis=0), lambda x: np.repeat(x, 3, axis=-1), lambda x: np.squeeze(x, 0),
+        lambda x: np.roll(x, 2), np.flip, lambda x: np.compress([True], x, axis=0), np.trim_zeros,
+        lambda x: np.resize(x, (2, 2)), lambda x: np.tile(x, 2), lambda x: np.reshape(x, -1), lambda x: np.append(x, x),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(vjp(f, x)[0], f(x))
+        assert grad(lambda x: np.sum(f(x)))(3.0) == np.size(f(x))  # noqa: B023
+
+
+def test_trim_zeros():
+    x = np.array([0.0, 0.0, 2.0, 0.0, 3.0, 0.0])
+    for trim in ("fb", "f", "b"):
+        np.testing.assert_array_equal(vjp(lambda x: np.trim_zeros(x, trim), x)[0], np.trim_zeros(x, trim))  # noqa: B023
+    np.testing.assert_array_equal(grad(lambda x: np.sum(np.trim_zeros(x)))(x), [0, 0, 1, 1, 1, 0])
+    assert vjp(np.trim_zeros, np.zeros(3))[0].shape == (0,)
+
+
+def test_many_operands():
+    """Joins of many parts find each part's place once."""
+    x = np.arange(1.0, 41.0)
+    joins = (
+        lambda x: np.concatenate([x[i : i + 2] * 2 for i in range(0, 40, 2)]),
+        lambda x: np.stack([2 * x[i] for i in range(40)]),
+        lambda x: np.hstack([2 * x[i] for i in range(40)]),
+    )
+    for join in joins:
+        np.testing.assert_array_equal(vjp(join, x)[0], 2 * x)
+        np.testing.assert_allclose(grad(lambda x: np.sum(join(x) ** 2))(x), 8 * x)  # noqa: B023
+        check_grads(lambda x: np.sin(join(x)), (x / 40,))  # noqa: B023
+
+
+def test_operands_of_several_kinds():
+    x = np.array([1.0, 2.0], np.float32)
+    value, pullback = vjp(lambda x: np.concatenate([x, np.arange(2), [1.0, x[0]], x.astype(complex)]), x)
+    np.testing.assert_array_equal(value, [1, 2, 0, 1, 1, 1, 1, 2])
+    assert value.dtype == np.complex128
+    (g,) = pullback(np.arange(8) * (1 + 1j))
+    assert g.dtype == np.float32
+    np.testing.assert_array_equal(g, [0 + 5 + 6, 1 + 7])
+
+
+def test_flat():
+    np.testing.assert_array_equal(grad(lambda x: sum(v * v for v in x.flat))(M), 2 * M)

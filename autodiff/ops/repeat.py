@@ -140,7 +140,9 @@ def extract(condition: Any, arr: Any) -> Any:
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     """Drop the zeros in front of the first and behind the last entry that is not zero."""
     shape = shape_of(filt)
-    nonzero = np.nonzero(np.not_equal(filt, 0)) if shape else ()
+    if not shape:
+        return filt
+    nonzero = np.nonzero(np.not_equal(filt, 0))
     axes = range(len(shape)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, len(shape))
     kept = [slice(None)] * len(shape)
     for i in axes:
