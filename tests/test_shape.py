@@ -293,3 +293,27 @@ def test_operands_of_several_kinds():
 
 def test_flat():
     np.testing.assert_array_equal(grad(lambda x: sum(v * v for v in x.flat))(M), 2 * M)
+
+
+def test_unstack_and_permute_dims():
+    def f(a):
+        first, second, third = np.unstack(np.permute_dims(a, (2, 0, 1)), axis=-1)
+        return np.stack([first * second, np.sin(third)])
+
+    np.testing.assert_array_equal(vjp(f, A)[0], f(A))
+    check_grads(f, (A,))
+    assert eval_shape(f, Spec(A.shape, np.float32)) == Spec((2, 4, 2), np.float32)
+
+
+def test_splits_refuse_too_few_axes():
+    for split, x in ((np.hsplit, V[0]), (np.vsplit, V), (np.dsplit, M)):
+        with pytest.raises(ValueError, match="axes"):
+            vjp(lambda x: split(x, 1), x)  # noqa: B023
+
+
+def test_pad_widths_by_axis():
+    for widths in ({-1: 2}, {0: (0, 1), 1: 3}, {}):
+        np.testing.assert_array_equal(vjp(lambda x: np.pad(x, widths), M)[0], np.pad(M, widths))  # noqa: B023
+    for widths, x in (({2: 1}, M), ({-3: 1}, M), ({0: 1}, M[0, 0])):
+        with pytest.raises(IndexError, match="out of bounds"):
+            vjp(lambda x: np.pad(x, widths), x)  # noqa: B023

@@ -302,21 +302,30 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return array_split(ary, indices_or_sections, axis)
 
 
+def _needs_axes(name: str, ary: Any, n: int) -> None:
+    """Refuse an array with fewer than `n` axes."""
+    if len(shape_of(ary)) < n:
+        raise ValueError(f"np.{name}: {describe(ary)} has fewer than {n} axes.")
+
+
 @implements(np.hsplit)
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Cut along the second axis, a vector along its only one."""
+    _needs_axes("hsplit", ary, 1)
     return split(ary, indices_or_sections, 1 if len(shape_of(ary)) > 1 else 0)
 
 
 @implements(np.vsplit)
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Cut along the first axis."""
+    _needs_axes("vsplit", ary, 2)
     return split(ary, indices_or_sections, 0)
 
 
 @implements(np.dsplit)
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Cut along the third axis."""
+    _needs_axes("dsplit", ary, 3)
     return split(ary, indices_or_sections, 2)
 
 

@@ -72,7 +72,7 @@ def _block(shape: tuple[int, ...], axis: int, n: int) -> tuple[int, ...]:
 def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     """How much to add before and after each axis."""
     if isinstance(pad_width, dict):
-        given = {axis % ndim: width for axis, width in pad_width.items()}
+        given = {np.lib.array_utils.normalize_axis_index(i, ndim): width for i, width in pad_width.items()}
         pad_width = [np.broadcast_to(given.get(i, 0), 2) for i in range(ndim)]
     counts = np.asarray(pad_width)
     if counts.dtype.kind not in "iu" and counts.size:
