@@ -122,3 +122,10 @@ def test_errors():
         grad(lambda x: np.add.reduceat(x, [0, 2])[0])(V)
     with pytest.raises(MissingRuleError, match=r"np\.hypot\.reduce"):
         grad(np.hypot.reduce)(V)
+
+
+def test_quantiles_of_no_lines():
+    x = np.zeros((0, 3))
+    for f in (lambda x: np.median(x, axis=-1), lambda x: np.quantile(x, 0.3, axis=1, keepdims=True)):
+        np.testing.assert_array_equal(vjp(f, x)[0], f(x))
+        assert grad(lambda x: np.sum(f(x)))(x).shape == (0, 3)  # noqa: B023

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -179,7 +180,8 @@ def _as_lines(a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     axes = tuple(range(ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, ndim)
     moved = np.moveaxis(a, axes, range(-len(axes), 0))
     kept = tuple([1 if i in axes else n for i, n in enumerate(shape_of(a))])
-    return np.reshape(moved, (*shape_of(moved)[: ndim - len(axes)], -1)), kept
+    outer = shape_of(moved)[: ndim - len(axes)]
+    return np.reshape(moved, (*outer, math.prod(shape_of(moved)[len(outer) :]))), kept
 
 
 @implements(np.percentile)
