@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from autodiff import Spec, check_grads, eval_shape, grad, jvp, vjp
+from autodiff import Spec, check_grads, eval_shape, grad, jvp, trace, vjp
 from autodiff.core.errors import ShapeOnlyError
+from autodiff.ops.repeat import take
 
 A = np.random.default_rng(0).normal(size=(2, 3, 4))
 M = A[0]
@@ -317,3 +318,21 @@ def test_pad_widths_by_axis():
     for widths, x in (({2: 1}, M), ({-3: 1}, M), ({0: 1}, M[0, 0])):
         with pytest.raises(IndexError, match="out of bounds"):
             vjp(lambda x: np.pad(x, widths), x)  # noqa: B023
+
+
+@pytest.mark.parametrize("mode", ["raise", "wrap", "clip"])
+def test_take_from_a_plain_array_by_traced_positions(mode):
+    """The operation gathers; np.take itself looks at its first argument alone."""
+    table = np.arange(10.0).reshape(5, 2)
+    f = lambda i: take(table, i, axis=0, mode=mode)
+    assert eval_shape(f, Spec((3,), np.int64)) == Spec((3, 2), np.float64)
+    np.testing.assert_array_equal(trace(f)(np.array([1, 4])).eval(np.array([3, 0])), table[[3, 0]])
+
+
+def test_take_along_axis_by_traced_positions():
+    f = lambda i: np.take_along_axis(M, i, axis=1)
+    assert eval_shape(f, Spec((3, 2), np.int64)) == Spec((3, 2), np.float64)
+    order = np.argsort(M, axis=1)
+    np.testing.assert_array_equal(trace(f)(order).eval(order[:, ::-1]), f(order[:, ::-1]))
+    both = trace(lambda x, i: np.take_along_axis(x, i, axis=1))(M, order)
+    np.testing.assert_array_equal(both.eval(2 * M, order), 2 * f(order))

@@ -12,6 +12,7 @@ from autodiff.core.errors import ShapeOnlyError, describe, user_line, writing
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.axes import ravel
 from autodiff.ops.gather import position
+from autodiff.ops.indexing import getitem
 from autodiff.ops.joining import as_array, concatenate
 from autodiff.ops.shape import as_shape, broadcast_to, reshape
 
@@ -87,7 +88,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         index = np.clip(index, 0, n - 1)
     elif mode != "raise":
         raise ValueError(f"np.take: mode must be 'raise', 'wrap' or 'clip', not {mode!r}.")
-    return a[_along(axis, index)]
+    return getitem(a, _along(axis, index))
 
 
 def _positions(indices: Any) -> Any:
@@ -116,7 +117,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     if len(shape_of(index)) != ndim:
         raise ValueError(f"np.take_along_axis: indices {shape_of(index)} and the array {shape_of(a)} differ in rank.")
     others = [np.arange(n).reshape((-1,) + (1,) * (ndim - i - 1)) for i, n in enumerate(shape_of(a))]
-    return a[tuple([index if i == axis else grid for i, grid in enumerate(others)])]
+    return getitem(a, tuple([index if i == axis else grid for i, grid in enumerate(others)]))
 
 
 @implements(np.compress)
