@@ -15,6 +15,7 @@ import numpy as np
 from autodiff.core import (
     UFUNCS,
     Boundary,
+    Operation,
     Sample,
     constant,
     elementwise,
@@ -108,7 +109,7 @@ def _log_power_base(t: Any, _y: Any, a: Any, b: Any, k: Any) -> Any:
 
 
 # The derivatives of a power of every order are sums of these: closed under both partial derivatives.
-_log_power = elementwise(
+_log_power: Operation = elementwise(
     _log_power_value,
     _log_power_base,
     lambda t, _y, a, b, k: t * _log_power(a, b, k + 1),
