@@ -27,7 +27,7 @@ def view_shape(fn: Any) -> Any:
 
 
 _reshape = linear(
-    np.reshape,
+    lambda x, shape: np.reshape(x, shape),  # noqa: PLW0108 - NumPy 2.0 calls the argument newshape
     lambda ct, _y, _x, shape: np.reshape(ct, shape_of(_x)),
     name="reshape",
     structural=True,
