@@ -236,12 +236,20 @@ def test_cross_axes():
     check(lambda a: np.cross(a, a[:, ::-1] * 2, axis=0), a)
 
 
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) >= "2.5.0", reason="NumPy 2.5 takes vectors of three only")
 def test_cross_of_pairs_warns_as_numpy_does():
     a, b, c = RNG.normal(size=2), RNG.normal(size=2), RNG.normal(size=3)
     with pytest.warns(DeprecationWarning, match="2-dimensional"):
         check(np.cross, a, b, order=1)
     with pytest.warns(DeprecationWarning, match="2-dimensional"):
         check(np.cross, a, c, order=1)
+
+
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.5.0", reason="NumPy 2.5 takes vectors of three only")
+def test_cross_of_pairs_is_refused_as_numpy_does():
+    for c in (RNG.normal(size=2), RNG.normal(size=3)):
+        with pytest.raises(ValueError, match="3-dimensional"):
+            vjp(lambda a: np.cross(a, c), RNG.normal(size=2))  # noqa: B023
 
 
 # -- einsum ------------------------------------------------------------------------------------------------------

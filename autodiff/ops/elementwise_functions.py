@@ -51,7 +51,6 @@ def sinc(x: Any) -> Any:
 
 
 _round = constant(np.round)
-_fix = constant(np.fix)
 _isclose = constant(np.isclose)
 
 
@@ -64,7 +63,7 @@ def round(a: Any, decimals: Any = 0, out: Any = None) -> Any:  # noqa: A001 - Nu
 @implements(np.fix)
 def fix(x: Any, out: Any = None) -> Any:
     """Round towards zero: a constant."""
-    return _fix(x)
+    return np.trunc(x)
 
 
 @implements(np.isclose)

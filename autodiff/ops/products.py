@@ -314,9 +314,11 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     if axisb not in (-1, b.ndim - 1):
         b = np.moveaxis(b, axisb, -1)
     sizes = (a.shape[-1], b.shape[-1])
-    if not {2, 3}.issuperset(sizes):
+    pairs = np.lib.NumpyVersion(np.__version__) < "2.5.0"  # from then on NumPy takes vectors of three only
+    if not ({2, 3} if pairs else {3}).issuperset(sizes):
         raise ValueError(
-            f"cross: incompatible dimensions for cross product: {describe(a)} and {describe(b)} (must be 2 or 3)"
+            f"cross: {describe(a)} and {describe(b)} are not 3-dimensional vectors{' (or 2-dimensional)' * pairs}; "
+            "the last axis holds the components, unless axis= says another."
         )
     if 2 in sizes:
         warnings.warn(
