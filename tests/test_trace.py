@@ -571,3 +571,8 @@ def test_custom_rules_inside_gradients():
     f.defjvp(lambda primals, tangents: (f(primals[0]), tangents[0] / (1 + np.exp(-primals[0]))))
     t = trace(grad(f))(0.5)
     np.testing.assert_allclose(t.eval(2.0), 1 / (1 + np.exp(-2.0)))
+
+
+def test_graph_of_integer_arguments_is_that_of_floats():
+    """Integers that are passed directly count as floats, as for `grad`."""
+    assert trace(baydin)(2, 5).draw().mermaid == trace(baydin)(2.0, 5.0).draw().mermaid

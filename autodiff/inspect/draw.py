@@ -13,6 +13,7 @@ from autodiff import tree
 from autodiff.core.record import Step
 from autodiff.core.spec import is_inexact, shape_of
 from autodiff.inspect.notation import SYMBOLS, show, subscript
+from autodiff.inspect.table import promoted
 
 if TYPE_CHECKING:
     import os
@@ -140,12 +141,13 @@ def draw(t: EvaluationTrace) -> Drawing:
     """Lay out the graph of a trace."""
     vertices = [Vertex(_key(s), "input", (s.label, _value(s))) for s in t.inputs]
     edges: list[Edge] = []
+    values = promoted(t)
+    carrying = {s for s, v in values.items() if not isinstance(v, tuple) and is_inexact(v)}
     for step in t.steps:
-        vertices.append(Vertex(_key(step), _kind(step), (_symbol(step), _value(step))))
+        vertices.append(Vertex(_key(step), _kind(step, carrying), (_symbol(step), _value(step))))
         for i, x in enumerate(step.operands):
             if isinstance(x, Step):
-                smooth = step.op.differentiable(i) and not isinstance(x.value, tuple) and is_inexact(x.value)
-                edges.append(Edge(_key(x), _key(step), smooth))
+                edges.append(Edge(_key(x), _key(step), step.op.differentiable(i) and x in carrying))
             else:
                 key = f"c{step.index}_{i}"
                 vertices.append(Vertex(key, "constant", (_short(x),)))
@@ -153,7 +155,7 @@ def draw(t: EvaluationTrace) -> Drawing:
     for number, (path, y) in enumerate(_results(t)):
         vertices.append(Vertex(f"y{number}", "output", (f"y{path}",) if isinstance(y, Step) else (f"y{path}", show(y))))
         if isinstance(y, Step):
-            edges.append(Edge(_key(y), f"y{number}", is_inexact(y.value)))
+            edges.append(Edge(_key(y), f"y{number}", y in carrying))
     return Drawing(vertices, edges, t.name)
 
 
@@ -179,17 +181,13 @@ def _key(step: Step) -> str:
     return f"v{step.index}".replace("-", "m")
 
 
-def _kind(step: Step) -> str:
-    active = [i for i, x in enumerate(step.operands) if isinstance(x, Step) and is_inexact_step(x)]
-    if not any(step.op.differentiable(i) for i in active) or not is_inexact_step(step):
+def _kind(step: Step, carrying: set[Step]) -> str:
+    """How a step treats derivatives; `carrying` are the steps that can have one."""
+    active = [i for i, x in enumerate(step.operands) if isinstance(x, Step) and x in carrying]
+    if not any(step.op.differentiable(i) for i in active) or step not in carrying:
         return "stops"
     linear = step.op.linear_args.issuperset(active) and (len(active) == 1 or step.op.jointly)
     return "linear" if linear else "nonlinear"
-
-
-def is_inexact_step(step: Step) -> bool:
-    """Whether a step can carry a derivative."""
-    return not isinstance(step.value, tuple) and is_inexact(step.value)
 
 
 def _symbol(step: Step) -> str:
