@@ -79,3 +79,11 @@ def test_errors():
         grad(lambda x: np.gradient(x, 1.0, 2.0)[0])(V)
     with pytest.raises(ValueError, match="too short"):
         grad(lambda x: np.gradient(x[:1])[0])(V)
+
+
+def test_gradient_keeps_float32():
+    x = V.astype(np.float32)
+    for args in ((0.5,), (POINTS,)):
+        value, pullback = vjp(lambda x, args=args: np.gradient(x, *args), x)
+        np.testing.assert_allclose(value, np.gradient(x, *args), rtol=1e-6)
+        assert value.dtype == pullback(value)[0].dtype == np.float32

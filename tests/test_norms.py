@@ -46,6 +46,7 @@ def test_vector_norm(kwargs):
 def test_matrix_norm():
     np.testing.assert_allclose(vjp(np.linalg.matrix_norm, X)[0], np.linalg.matrix_norm(X))
     check_grads(lambda x: np.linalg.matrix_norm(x, ord=1), (X,), order=2)
+    assert vjp(lambda x: np.linalg.matrix_norm(x, ord=None), X)[0].shape == (2,)
 
 
 @pytest.mark.parametrize("p", [None, 2, 3, 1.5, 1, np.inf])

@@ -169,3 +169,44 @@ def test_constants():
 def test_out_is_refused():
     with pytest.raises(TypeError, match=r"np.mean .*out="):
         grad(lambda x: np.mean(x, out=np.zeros(())))(X)
+
+
+@pytest.mark.parametrize("f", [np.max, np.min, np.maximum.reduce])
+def test_the_derivative_of_nan_is_that_of_the_entries_that_are_nan(f):
+    x = np.array([1.0, np.nan, 2.0, np.nan])
+    np.testing.assert_array_equal(grad(f)(x), [0, 0.5, 0, 0.5])
+    assert [jvp(f, (x,), (e,))[1] for e in np.eye(4)] == [0, 0.5, 0, 0.5]
+
+
+@pytest.mark.parametrize("f", [np.argmax, np.argmin, np.nanargmax, np.nanargmin])
+def test_positions(f):
+    x = np.where(X > 1, np.nan, X) if "nan" in f.__name__ else X
+    for kwargs in ({}, {"axis": 1}, {"axis": -1, "keepdims": True}):
+        np.testing.assert_array_equal(value_of(lambda x, kwargs=kwargs: f(x, **kwargs), x), f(x, **kwargs))
+    if "nan" in f.__name__:
+        with pytest.raises(ValueError, match="not NaN"):
+            grad(f)(np.full(3, np.nan))
+
+
+def test_a_scalar_has_an_axis():
+    for f in (np.sum, np.prod, np.max, np.cumsum, np.cumprod):
+        np.testing.assert_array_equal(value_of(lambda x, f=f: f(x, axis=-1), np.array(1.3)), f(np.array(1.3), axis=-1))
+        assert grad(lambda x, f=f: np.sum(f(x, axis=0)))(np.array(1.3)) == 1.0
+
+
+@pytest.mark.parametrize("f", REDUCTIONS, ids=lambda f: f.__name__)
+def test_keepdims_not_given(f):
+    assert value_of(lambda x: f(x, axis=1, keepdims=np._NoValue), X).shape == (2, 4)
+
+
+def test_variance_in_float16_is_summed_in_float16():
+    x = X.astype(np.float16)
+    np.testing.assert_array_equal(value_of(lambda x: np.var(x, axis=1), x), np.var(x, axis=1))
+    np.testing.assert_array_equal(value_of(lambda x: np.std(x, axis=(0, 2), ddof=1), x), np.std(x, axis=(0, 2), ddof=1))
+
+
+def test_refusals_of_numpy():
+    with pytest.raises(ValueError, match="ddof and correction"):
+        grad(lambda x: np.var(x, ddof=1, correction=1))(X)
+    with pytest.raises(ZeroDivisionError):
+        grad(lambda x: np.average(x, weights=np.zeros(X.shape)))(X)

@@ -67,7 +67,8 @@ def _prepared(name: str, a: Any, axis: Any, dtype: Any, out: Any) -> tuple[Any, 
     a = stack(a) if isinstance(a, (list, tuple)) else a
     if dtype is not None:
         a = a.astype(dtype)
-    return (np.ravel(a), 0) if axis is None else (a, _axis_index(axis, len(shape_of(a))))
+    flat = axis is None or (shape_of(a) == () and axis in {0, -1})  # a scalar has an axis here, as in NumPy
+    return (np.ravel(a), 0) if flat else (a, _axis_index(axis, len(shape_of(a))))
 
 
 @implements(np.cumsum)
@@ -101,7 +102,7 @@ def _array_api(running: Any, first: float) -> Any:
         x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
     ) -> Any:
         """Running sum or product, as the array API standard has it."""
-        if axis is None and len(shape_of(x)) != 1:
+        if axis is None and len(shape_of(x)) > 1:
             raise ValueError(f"axis must be given for an array with {len(shape_of(x))} axes.")
         y = running(x, 0 if axis is None else axis, dtype, out)
         if not include_initial:
@@ -194,7 +195,9 @@ def _slopes(f: Any, h: Any, edge_order: int) -> Any:
     if edge_order == 2:  # extrapolate the slopes of the two outer intervals to the edge
         first = slope[:1] + (slope[:1] - slope[1:2]) * d[:1] / (d[:1] + d[1:2])
         last = slope[-1:] + (slope[-1:] - slope[-2:-1]) * d[-1:] / (d[-1:] + d[-2:-1])
-    return concatenate([first, inner, last], axis=0)
+    y = concatenate([first, inner, last], axis=0)
+    dtype = dtype_of(f)
+    return y if dtype.kind not in "fc" or dtype_of(y) == dtype else y.astype(dtype)  # NumPy keeps the dtype of `f`
 
 
 install_method("cumsum", cumsum)

@@ -6,16 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Operation, Sample, Spec, constant, implements, install_method
+from autodiff.core import Operation, Sample, Spec, concrete, constant, implements, install_method
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.reductions import _refuse, as_array, masked, reduced_shape, reduction_samples, spread
+from autodiff.ops.reductions import NOT_GIVEN, _refuse, as_array, flag, masked, reduced_shape, reduction_samples, spread
 
 __all__ = ["argmax", "argmin", "max", "min", "ptp"]
 
 
 def _chosen(y: Any, x: Any, axis: Any, keepdims: bool) -> tuple[Any, Any]:
-    """Which entries equal the extremum, and how many they are (with the reduced axes kept)."""
+    """Which entries equal the extremum (NaN: are NaN), and how many they are (with the reduced axes kept)."""
     mask = np.equal(x, spread(y, shape_of(x), axis, keepdims))
+    if np.any(np.isnan(y)) is not np.False_:
+        mask = np.logical_or(mask, np.isnan(x))
     return mask, np.sum(mask, axis=axis, keepdims=True).astype(np.zeros(0, dtype_of(x)).real.dtype)
 
 
@@ -73,13 +75,14 @@ def _reduced(
 ) -> Any:
     _refuse(f"np.{name}", out=out)
     a = as_array(a)
+    initial = None if initial is NOT_GIVEN else initial
     if where is not True:
         if initial is None:
             raise ValueError(f"np.{name}: where= needs initial=, the result for no element at all.")
         a = masked(a, where, -np.inf if pair is np.maximum else np.inf)
     if 0 in shape_of(a) and initial is not None and a.size == 0:
-        return np.broadcast_to(initial, reduced_shape(shape_of(a), axis, bool(keepdims))) * 1
-    y = op(a, axis=axis, keepdims=bool(keepdims))
+        return np.broadcast_to(initial, reduced_shape(shape_of(a), axis, flag(keepdims))) * 1
+    y = op(a, axis=axis, keepdims=flag(keepdims))
     return y if initial is None else pair(y, initial)
 
 
@@ -112,7 +115,7 @@ def _ignoring_nan(
     a = as_array(a)
     missing = np.isnan(a)
     y = reduce(masked(a, np.logical_not(missing), fill), axis, out, keepdims, initial, where)
-    none = np.all(missing, axis=axis, keepdims=bool(keepdims))
+    none = np.all(missing, axis=axis, keepdims=flag(keepdims))
     return np.where(none, np.asarray(np.nan, dtype_of(a)), y)
 
 
@@ -123,6 +126,14 @@ def _position(fn: Any) -> Any:
     return constant(fn, shape=shape)
 
 
+def _without_nan(name: str, a: Any, fill: float, axis: Any) -> Any:
+    """Return the array with NaN as the worst value; a line of NaN alone has no position."""
+    missing = np.isnan(a)
+    if concrete(np.any(np.all(missing, axis=axis))) is np.True_:
+        raise ValueError(f"np.{name}: a line has no element that is not NaN.")
+    return masked(a, np.logical_not(missing), fill)
+
+
 _argmax = _position(np.argmax)
 _argmin = _position(np.argmin)
 
@@ -131,14 +142,26 @@ _argmin = _position(np.argmin)
 def argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
     """Position of the largest element: a constant."""
     _refuse("np.argmax", out=out)
-    return _argmax(as_array(a), axis=axis, keepdims=bool(keepdims))
+    return _argmax(as_array(a), axis=axis, keepdims=flag(keepdims))
 
 
 @implements(np.argmin)
 def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
     """Position of the smallest element: a constant."""
     _refuse("np.argmin", out=out)
-    return _argmin(as_array(a), axis=axis, keepdims=bool(keepdims))
+    return _argmin(as_array(a), axis=axis, keepdims=flag(keepdims))
+
+
+@implements(np.nanargmax)
+def nanargmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """Position of the largest element that is not NaN: a constant."""
+    return argmax(_without_nan("nanargmax", as_array(a), -np.inf, axis), axis, out, keepdims=keepdims)
+
+
+@implements(np.nanargmin)
+def nanargmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """Position of the smallest element that is not NaN: a constant."""
+    return argmin(_without_nan("nanargmin", as_array(a), np.inf, axis), axis, out, keepdims=keepdims)
 
 
 install_method("max", max)

@@ -132,4 +132,4 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: Any = False, ord: Any 
 def matrix_norm(x: Any, /, *, keepdims: Any = False, ord: Any = "fro") -> Any:  # noqa: A002
     """Matrix norm over the last two axes."""
     ndim = len(shape_of(x))
-    return _matrix_norm(x, ord, (ndim - 2, ndim - 1), bool(keepdims))
+    return _matrix_norm(x, "fro" if ord is None else ord, (ndim - 2, ndim - 1), bool(keepdims))

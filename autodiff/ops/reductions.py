@@ -6,17 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, constant, explicit, implements, install_method, linear
+from autodiff.core import Sample, Spec, Tracer, concrete, constant, explicit, implements, install_method, linear
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.kinks import kink
 
 __all__ = ["average", "mean", "prod", "std", "sum", "var"]
 
+#: What libraries that wrap NumPy pass for a keyword that their own caller left out.
+NOT_GIVEN = getattr(np, "_NoValue", None)
+
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """Return the reduced axes as positions; None means all."""
-    if axis is None:
+    if axis is None or (ndim == 0 and axis in {0, -1}):  # NumPy lets a scalar have an axis
         return tuple(range(ndim))
     return np.lib.array_utils.normalize_axis_tuple(axis, ndim)
 
@@ -27,6 +30,11 @@ def reduced_shape(shape: tuple[int, ...], axis: Any, keepdims: bool = False) -> 
     if keepdims:
         return tuple([1 if i in axes else n for i, n in enumerate(shape)])
     return tuple([n for i, n in enumerate(shape) if i not in axes])
+
+
+def flag(keepdims: Any) -> bool:
+    """Return `keepdims` as a boolean; NumPy's mark for "not given" is no."""
+    return keepdims is not NOT_GIVEN and bool(keepdims)
 
 
 def count_of(shape: tuple[int, ...], axis: Any) -> int:
@@ -97,13 +105,18 @@ def sum(  # noqa: A001 - NumPy's name
 ) -> Any:
     """Sum over axes."""
     if where is True and dtype is None and out is None and type(initial) is int and initial == 0:
-        return _sum(as_array(a), axis=axis, keepdims=keepdims)
+        return _sum(as_array(a), axis=axis, keepdims=keepdims is not False and flag(keepdims))
     _refuse("np.sum", out=out)
     a = masked(as_array(a), where, 0)
     if dtype is not None:
         a = a.astype(dtype)
-    y = _sum(a, axis=axis, keepdims=keepdims)
-    return y if isinstance(initial, (int, float)) and initial == 0 else y + initial
+    y = _sum(a, axis=axis, keepdims=flag(keepdims))
+    return y if _is(initial, 0) else y + initial
+
+
+def _is(initial: Any, identity: int) -> bool:
+    """Whether the starting value changes nothing."""
+    return initial is None or initial is NOT_GIVEN or (isinstance(initial, (int, float)) and initial == identity)
 
 
 def as_array(a: Any) -> Any:
@@ -143,13 +156,13 @@ def mean(
     if dtype is not None:
         a = a.astype(dtype)
     if where is True:
-        return _mean(a, axis=axis, keepdims=bool(keepdims))
-    return sum(a, axis, keepdims=keepdims, where=where) / _counted(a, axis, keepdims, where)
+        return _mean(a, axis=axis, keepdims=flag(keepdims))
+    return sum(a, axis, keepdims=keepdims, where=where) / _counted(a, axis, flag(keepdims), where)
 
 
 def _counted(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
     """How many elements `where` lets into each result, in the dtype of the array."""
-    count = np.sum(np.broadcast_to(where, shape_of(a)), axis=axis, keepdims=bool(keepdims))
+    count = np.sum(np.broadcast_to(where, shape_of(a)), axis=axis, keepdims=keepdims)
     return count.astype(_real_dtype(a))
 
 
@@ -160,7 +173,9 @@ def _real_dtype(a: Any) -> Any:
 @implements(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
     """Weighted mean; the weights may be traced as well."""
-    a = as_array(a)
+    a, keepdims = as_array(a), flag(keepdims)
+    if axis is not None:
+        axis = axes_of(axis, len(shape_of(a)))
     if weights is None:
         y = mean(a, axis, keepdims=keepdims)
         scale: Any = np.full(shape_of(y), count_of(shape_of(a), axis), dtype_of(y))[()]
@@ -171,13 +186,15 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
             raise TypeError(
                 f"np.average: axis must be given, as the shapes differ: a {shape_of(a)}, weights {shape_of(w)}."
             )
-        axes = axes_of(axis, len(shape_of(a)))
-        if shape_of(w) != tuple(shape_of(a)[i] for i in axes):
+        if shape_of(w) != tuple(shape_of(a)[i] for i in axis):
             raise ValueError(f"np.average: weights {shape_of(w)} do not fit axis {axis} of a {shape_of(a)}.")
-        order = np.argsort(axes)
-        w = np.reshape(np.transpose(w, order), [n if i in axes else 1 for i, n in enumerate(shape_of(a))])
+        order = np.argsort(axis)
+        w = np.reshape(np.transpose(w, order), [n if i in axis else 1 for i, n in enumerate(shape_of(a))])
         w = np.broadcast_to(w, shape_of(a))
     scale = np.sum(w, axis=axis, keepdims=keepdims)
+    total = concrete(scale)
+    if not isinstance(total, Tracer) and np.any(total == 0.0):
+        raise ZeroDivisionError("np.average: the weights sum to zero, so they cannot be normalised.")
     y = np.sum(a * w, axis=axis, keepdims=keepdims) / scale
     return (y, np.broadcast_to(scale, shape_of(y))) if returned else y
 
@@ -234,8 +251,8 @@ def prod(
     a = masked(as_array(a), where, 1)
     if dtype is not None:
         a = a.astype(dtype)
-    y = _prod(a, axis=axis, keepdims=bool(keepdims))
-    return y if isinstance(initial, (int, float)) and initial == 1 else y * initial
+    y = _prod(a, axis=axis, keepdims=flag(keepdims))
+    return y if _is(initial, 1) else y * initial
 
 
 # -- variance ------------------------------------------------------------------------------------------------
@@ -263,17 +280,22 @@ def var(
     a = as_array(a)
     if dtype is not None:
         a = a.astype(dtype)
-    half = dtype_of(a) == np.float16  # NumPy sums float16 in float32
-    if half:
-        a = a.astype(np.float32)
-    if correction is not None:
+    if correction is not None and correction is not NOT_GIVEN:
+        if ddof != 0:
+            raise ValueError("np.var: ddof and correction are two names of the same number; give one.")
         ddof = correction
-    centre = globals()["mean"](a, axis, keepdims=True, where=where) if mean is None else mean
+    centre = _centre(a, axis, where) if mean is None or mean is NOT_GIVEN else mean
     squares = sum(_squared(a - centre), axis, keepdims=keepdims, where=where)
-    n: Any = count_of(shape_of(a), axis) if where is True else _counted(a, axis, keepdims, where)
+    n: Any = count_of(shape_of(a), axis) if where is True else _counted(a, axis, flag(keepdims), where)
     y = squares / np.maximum(n - ddof, 0)
-    y = y.astype(_real_dtype(a)) if dtype_of(y) != _real_dtype(a) else y
-    return y.astype(np.float16) if half else y
+    return y.astype(_real_dtype(a)) if dtype_of(y) != _real_dtype(a) else y
+
+
+def _centre(a: Any, axis: Any, where: Any) -> Any:
+    """Mean that a variance is taken about: in float16 NumPy sums it in that dtype, unlike `mean`."""
+    if dtype_of(a) != np.float16 or where is not True:
+        return mean(a, axis, keepdims=True, where=where)
+    return sum(a, axis, keepdims=True) / count_of(shape_of(a), axis)
 
 
 @implements(np.std)
@@ -398,20 +420,20 @@ _count_nonzero = _constant_reduction(np.count_nonzero, "count_nonzero", np.intp)
 def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:  # noqa: A001
     """Whether all elements are true."""
     _refuse("np.all", out=out)
-    return _all(a if where is True else np.logical_or(a, np.logical_not(where)), axis=axis, keepdims=bool(keepdims))
+    return _all(a if where is True else np.logical_or(a, np.logical_not(where)), axis=axis, keepdims=flag(keepdims))
 
 
 @implements(np.any)
 def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:  # noqa: A001
     """Whether any element is true."""
     _refuse("np.any", out=out)
-    return _any(a if where is True else np.logical_and(a, where), axis=axis, keepdims=bool(keepdims))
+    return _any(a if where is True else np.logical_and(a, where), axis=axis, keepdims=flag(keepdims))
 
 
 @implements(np.count_nonzero)
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     """Count elements that are not zero."""
-    return _count_nonzero(a, axis=axis, keepdims=bool(keepdims))
+    return _count_nonzero(a, axis=axis, keepdims=flag(keepdims))
 
 
 for _name, _function in (
