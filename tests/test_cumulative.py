@@ -87,3 +87,26 @@ def test_gradient_keeps_float32():
         value, pullback = vjp(lambda x, args=args: np.gradient(x, *args), x)
         np.testing.assert_allclose(value, np.gradient(x, *args), rtol=1e-6)
         assert value.dtype == pullback(value)[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(40,), (3, 40), (40, 30), (2, 3, 4), (0, 3), (1, 2)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+def test_running_product_of_any_length(shape, dtype):
+    rng = np.random.default_rng(2)
+    x = rng.uniform(0.8, 1.2, shape).astype(dtype) * (1 + 0.1j if dtype is np.complex128 else 1)
+    x[x.shape[0] // 2 :: 7] = 0
+    w = rng.normal(size=shape).astype(dtype)
+    for axis in range(len(shape)):
+        value, pullback = vjp(lambda x: np.cumprod(x, axis=axis), x)  # noqa: B023
+        t = rng.normal(size=shape).astype(dtype)
+        tangent = jvp(lambda x: np.cumprod(x, axis=axis), (x,), (t,))[1]  # noqa: B023
+        want, y = np.zeros_like(x), np.ones_like(x.take(0, axis)) if x.shape[axis] else None
+        s = np.zeros_like(y) if y is not None else None
+        for k in range(x.shape[axis]):
+            at = (slice(None),) * axis + (k,)
+            s, y = x[at] * s + y * t[at], y * x[at]
+            want[at] = s
+        rtol = 1e-5 if dtype is np.float32 else 1e-12
+        np.testing.assert_allclose(tangent, want, rtol=rtol, atol=1e-6 if dtype is np.float32 else 1e-14)
+        np.testing.assert_allclose(np.sum(pullback(w)[0] * t), np.sum(w * want), rtol=10 * rtol, atol=1e-6)
+        assert tangent.dtype == pullback(w)[0].dtype == value.dtype == dtype

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
-from autodiff import Spec, check_grads, eval_shape, grad, jvp, vjp
+from autodiff import Spec, check_grads, eval_shape, grad, hessian, jvp, vjp
 from autodiff.core.errors import MissingRuleError, ShapeOnlyError
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 V = X[0]
+
+METHODS = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen")
+METHODS += ("weibull", "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "nearest", "midpoint")
 
 PROGRAMS = {
     "clip": (lambda x: np.clip(x, -0.5, 0.5), X),
@@ -31,19 +34,36 @@ PROGRAMS = {
     "quantile_axis": (lambda x: np.quantile(x, 0.3, axis=0), X),
     "quantile_matrix": (lambda x: np.quantile(x, [[0.1, 0.2], [0.7, 1.0]], axis=1), X),
     **{f"quantile_{m}": (lambda x, m=m: np.quantile(x, 0.37, axis=1, method=m), X)
-       for m in ("lower", "higher", "nearest", "midpoint")},
+       for m in METHODS},
+    **{f"quantiles_{m}": (lambda x, m=m: np.quantile(x, np.linspace(0, 1, 9), method=m), V) for m in METHODS},
+    "quantile_traced_q": (lambda q: np.quantile(X, q, axis=1), np.array([0.13, 0.55])),
+    "percentile_traced_q": (lambda q: np.percentile(V, 90 * q), np.array(0.4)),
+    "nanmedian": (lambda x: np.nanmedian(np.where(X > 1, np.nan, x), axis=1), X),
+    "nanmedian_keepdims": (lambda x: np.nanmedian(x, axis=(0, 1), keepdims=True), X),
+    "nanquantile": (lambda x: np.nanquantile(np.where(X > 1, np.nan, x), [0.2, 0.7], axis=1, keepdims=True), X),
+    "nanpercentile": (lambda x: np.nanpercentile(np.where(X > 1, np.nan, x), 30), X),
+    "median_complex": (lambda x: np.median(x + 1j * x**2, axis=1), X),
     "percentile": (lambda x: np.percentile(x, 35, axis=1, keepdims=True), X),
     "where": (lambda x: np.where(x > 0, x**2, -x), X),
     "where_positions": (lambda x: x[np.where(x > 0)], X),
     "nonzero": (lambda x: x[np.nonzero(x > 0)], X),
     "flatnonzero": (lambda x: x.ravel()[np.flatnonzero(x > 0)], X),
     "argwhere": (lambda x: x[tuple(np.argwhere(x > 0)[0])], X),
+    "unique_values": (lambda x: np.unique(np.concatenate([x, x[:2]])), V),
+    "unique_rows": (lambda x: np.unique(x, axis=0), X),
+    "argpartition_method": (lambda x: np.sort(x[x.argpartition(2)[:2]]), V),
+    "bincount": (lambda x: np.bincount([0, 3, 3, 1], weights=x, minlength=6), V),
     "unique": (lambda x: np.sum(x) * np.unique(np.round(x)), X),
     "select": (lambda x: np.select([x < -0.5, x < 0.5], [x**2, np.sin(x)], 3.0 * x), X),
     "choose": (lambda x: np.choose(np.array([0, 1, 1, 0]), [x, x**2]), V),
     "choose_wrap": (lambda x: np.choose([0, 3, -1, 2], [x, x**2], mode="wrap"), V),
     "piecewise": (lambda x: np.piecewise(x, [x < 0, x >= 0.5], [np.exp, np.sin, lambda x: x**2]), X),
     "piecewise_constant": (lambda x: np.piecewise(x, [x < 0], [-1.0, lambda x: x * 2]), X),
+    "piecewise_last_counts": (lambda x: np.piecewise(x, [x > -0.5, x > 0], [np.sin, np.log, 2.0]), X),
+    "piecewise_of_the_part": (lambda x: np.piecewise(x, [x > 0], [lambda v: v * np.mean(v), lambda v: v / len(v)]), X),
+    "piecewise_scalar": (lambda x: np.piecewise(x, [x > 0], [np.log, 0.0]), np.array(0.3)),
+    "clip_dtype": (lambda x: np.clip(x, -0.2, 0.4, dtype=np.float64), X),
+    "nan_to_num_complex": (lambda x: np.nan_to_num(np.where(X > 0.5, complex(np.nan, 2.0), x + 1j * x**2)), X),
     "nan_to_num": (lambda x: np.nan_to_num(np.where(X > 0.5, np.nan, x)), X),
     "round": (lambda x: x * np.round(x, 1), X),
     "round_method": (lambda x: x * x.round(), X),
@@ -51,6 +71,10 @@ PROGRAMS = {
     "multiply_reduce": (lambda x: np.multiply.reduce(x, axis=1), X),
     "maximum_reduce": (lambda x: np.maximum.reduce(x, axis=None, keepdims=True), X),
     "logaddexp_reduce": (lambda x: np.logaddexp.reduce(x, axis=1), X),
+    "logaddexp_reduce_axes": (lambda x: np.logaddexp.reduce(x, axis=(0, 1), keepdims=True), X),
+    "logaddexp_reduce_initial": (lambda x: np.logaddexp.reduce(x, initial=0.3), X),
+    "logaddexp_reduce_where": (lambda x: np.logaddexp.reduce(x, where=X > -0.6, axis=1), X),
+    "logical_or_reduce": (lambda x: x * np.logical_or.reduce(x > 1, axis=1, keepdims=True, initial=False), X),
     "multiply_outer": (lambda x: np.multiply.outer(x, x[:2]), V),
     "subtract_outer": (lambda x: np.subtract.outer(x, np.arange(6.0).reshape(2, 3)), V),
 }  # fmt: skip
@@ -99,8 +123,64 @@ def test_logaddexp_reduce_is_stable():
     np.testing.assert_allclose(grad(np.logaddexp.reduce)(x), [0.5, 0.0, 0.5])
 
 
-def test_quantile_of_nan_is_nan():
-    assert np.isnan(vjp(np.median, np.array([1.0, np.nan]))[0])
+def test_logaddexp_reduce_at_infinity():
+    inf = np.inf
+    for x, want in [
+        ([-inf, -inf], [0.5, 0.5]),
+        ([inf, 1.0], [1, 0]),
+        ([-inf, 2.0], [0, 1]),
+        ([inf, inf, 0.0], [0.5, 0.5, 0]),
+    ]:
+        assert vjp(np.logaddexp.reduce, np.array(x))[0] == np.logaddexp.reduce(x)
+        np.testing.assert_array_equal(grad(np.logaddexp.reduce)(np.array(x)), want)
+    assert vjp(np.logaddexp.reduce, np.zeros(0))[0] == -inf
+
+
+@pytest.mark.parametrize("x", [[1e4, 9999.0, -1e4], [-np.inf, 0.0, 1.0], [700.0, 710.0, 720.0]])
+def test_logsumexp_is_accurate(x):
+    x = np.array(x)
+    shares = np.exp(x - x.max()) / np.sum(np.exp(x - x.max()))
+    for f in (np.logaddexp.reduce, lambda x: np.log(np.sum(np.exp(x - x.max()))) + x.max()):
+        np.testing.assert_allclose(grad(f)(x), shares, rtol=1e-15, atol=1e-300)
+        np.testing.assert_allclose(hessian(f)(x), np.diag(shares) - np.outer(shares, shares), rtol=1e-12, atol=1e-16)
+
+
+def test_quantile_of_nan_is_that_nan():
+    x = np.array([1.0, np.nan, 3.0])
+    for f in (np.median, lambda x: np.quantile(x, 0.3)):
+        assert np.isnan(vjp(f, x)[0])
+        np.testing.assert_array_equal(grad(f)(x), [0, 1, 0])
+    for f in (np.nanmedian, lambda x: np.nanquantile(x, 0.25)):
+        assert vjp(f, x)[0] == f(x)
+        assert np.isnan(vjp(f, np.full(2, np.nan))[0])
+    assert np.isinf(vjp(np.median, np.array([np.inf, 1.0, np.inf]))[0])
+
+
+def test_quantiles_in_float32():
+    x = V.astype(np.float32)
+    for f in (
+        lambda x: np.quantile(x, 0.3),
+        lambda x: np.percentile(x, 30),
+        lambda x: np.nanquantile(x, 0.3),
+        np.median,
+    ):
+        value, pullback = vjp(f, x)
+        np.testing.assert_allclose(value, f(x), rtol=1e-6)
+        assert value.dtype == pullback(value)[0].dtype == np.float32
+
+
+def test_python_numbers():
+    assert grad(lambda x: np.piecewise(x, [x > 0], [np.log, 0.0]))(0.5) == 2.0
+    assert grad(np.median)(0.3) == 1.0
+    assert grad(lambda q: np.quantile([1.0, 2.0, 4.0], q))(0.3) == 2.0
+
+
+def test_unique_gives_the_adjoint_to_the_first_entry():
+    x = np.array([3.0, 1.0, 2.0, 1.0, 3.0])
+    np.testing.assert_array_equal(grad(lambda x: np.sum(np.unique(x) ** 2))(x), [6, 2, 4, 0, 0])
+    got = vjp(lambda x: np.unique(x, return_index=True, return_inverse=True, return_counts=True), x)[0]
+    for a, b in zip(got, np.unique(x, return_index=True, return_inverse=True, return_counts=True), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_shape_alone():
@@ -112,8 +192,16 @@ def test_shape_alone():
 
 
 def test_errors():
-    with pytest.raises(MissingRuleError, match="weibull"):
-        grad(lambda x: np.quantile(x, 0.5, method="weibull"))(V)
+    with pytest.raises(MissingRuleError, match="weights="):
+        grad(lambda x: np.quantile(x, 0.5, method="inverted_cdf", weights=np.ones(4)))(V)
+    with pytest.raises(ValueError, match="method='middle' is not one of"):
+        grad(lambda x: np.quantile(x, 0.5, method="middle"))(V)
+    with pytest.raises(TypeError, match="no order"):
+        grad(lambda x: np.real(np.quantile(x + 1j, 0.5)))(V)
+    with pytest.raises(TypeError, match="both a_min and a_max"):
+        grad(lambda x: np.sum(np.clip(x, 0.0)))(V)
+    with pytest.raises(TypeError, match=r"np\.round.*out="):
+        grad(lambda x: np.sum(x.round(1, np.zeros(4))))(V)
     with pytest.raises(ValueError, match="between 0 and 1"):
         grad(lambda x: np.quantile(x, 1.5))(V)
     with pytest.raises(ValueError, match="2 conditions for 1 choices"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, explicit, implements, install_method, linear
+from autodiff.core import Operation, Sample, Spec, implements, install_method, linear
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.joining import concatenate, stack
@@ -35,27 +35,70 @@ _cumsum = linear(
 )
 
 
-def _cumprod_tangent(t: Any, _y: Any, x: Any, axis: int) -> Any:
-    """Tangent of running products by doubling: after step k each entry holds the product of the last 2**k.
+def _recurrence_value(a: Any, b: Any, axis: int, reverse: bool) -> Any:
+    """``s[0] = b[0]``, ``s[k] = a[k] * s[k - 1] + b[k]`` along an axis, from its end if `reverse`."""
+    shape, dtype = np.shape(b), np.result_type(a, b)
+    a, b = (np.moveaxis(v, axis, 0)[:: -1 if reverse else 1] for v in (a, b))
+    n = shape[axis]
+    out = np.empty(b.shape, dtype)
+    if b.size <= 16 * n and dtype.char in "efdFD":  # few lines: Python numbers are faster than short arrays
+        rows = [v.reshape(n, b.size // max(n, 1)).T.tolist() for v in (a, b)]
+        lines = [_recur(p, q) for p, q in zip(*rows, strict=True)]
+        out = np.array(lines, dtype).T.reshape(b.shape) if lines else out
+    else:
+        out[:1] = b[:1]
+        for k in range(1, n):
+            np.add(a[k] * out[k - 1], b[k], out=out[k])
+    return np.moveaxis(out[:: -1 if reverse else 1], 0, axis)
 
-    (p, t) of the entry before times (q, u): (p q, t q + p u). No division, so zeros are no exception.
-    """
-    n = shape_of(x)[axis]
+
+def _recur(a: list[Any], b: list[Any]) -> list[Any]:
+    s = b[0] if b else 0.0
+    return b[:1] + [s := p * s + q for p, q in zip(a[1:], b[1:], strict=True)]
+
+
+def _before(x: Any, axis: int, reverse: bool, first: float = 0.0) -> Any:
+    """Move each entry one place on (one place back if `reverse`); `first` fills the place that is left."""
     at = (slice(None),) * axis
-    p, step = x, 1
-    while step < n:
-        head, tail = (*at, slice(None, step)), (*at, slice(step, None))
-        before = (*at, slice(None, n - step))
-        t = concatenate([t[head], t[before] * p[tail] + p[before] * t[tail]], axis=axis)
-        p = concatenate([p[head], p[before] * p[tail]], axis=axis)
-        step *= 2
-    return t
+    shape = shape_of(x)
+    end = np.full((*shape[:axis], min(shape[axis], 1), *shape[axis + 1 :]), first, dtype_of(x))
+    if reverse:
+        return concatenate([x[(*at, slice(1, None))], end], axis=axis)
+    return concatenate([end, x[(*at, slice(None, -1))]], axis=axis)
 
 
-_cumprod = explicit(
+def _recurrence_adjoint(ct: Any, a: Any, axis: int, reverse: bool) -> Any:
+    """Transpose in `b`: the recurrence in the other direction, with the coefficients one place back."""
+    after = _before(a, axis, not reverse)
+    return _recurrence(after, np.broadcast_to(ct, shape_of(a)), axis=axis, reverse=not reverse)
+
+
+#: Linear recurrence of the first order: its derivatives, and those of running products, are recurrences again.
+_recurrence: Operation = Operation(
+    "recurrence",
+    _recurrence_value,
+    jvps=(
+        lambda t, y, a, _b, axis, reverse: _recurrence(a, t * _before(y, axis, reverse), axis=axis, reverse=reverse),
+        lambda t, _y, a, _b, axis, reverse: _recurrence(a, np.broadcast_to(t, shape_of(a)), axis=axis, reverse=reverse),
+    ),
+    vjps=(
+        lambda ct, y, a, _b, axis, reverse: _recurrence_adjoint(ct, a, axis, reverse) * _before(y, axis, reverse),
+        lambda ct, _y, a, _b, axis, reverse: _recurrence_adjoint(ct, a, axis, reverse),
+    ),
+    linear_args=frozenset({1}),
+    samples=lambda rng: [
+        Sample((rng.uniform(0.5, 1.5, size), rng.normal(size=size)), {"axis": axis, "reverse": reverse})
+        for size, axis in (((2, 3, 4), 1), ((5,), 0), ((2, 20), 0), ((0, 2), 0), ((0, 2), 1))
+        for reverse in (False, True)
+    ],
+    shape=lambda a, b, axis, reverse: Spec(b.shape, np.result_type(a.dtype, b.dtype)),
+)
+_cumprod = Operation(
+    "cumprod",
     np.multiply.accumulate,
-    _cumprod_tangent,
-    name="cumprod",
+    # y[k] = x[k] y[k - 1], so dy[k] = x[k] dy[k - 1] + y[k - 1] dx[k]. No division, so zeros are no exception.
+    jvps=(lambda t, y, x, axis: _recurrence(x, t * _before(y, axis, False, 1.0), axis=axis, reverse=False),),
+    vjps=(lambda ct, y, x, axis: _recurrence_adjoint(ct, x, axis, False) * _before(y, axis, False, 1.0),),
     samples=lambda rng: [*_samples(rng), Sample((np.array([0.5, 0.0, 2.0, 0.0, 3.0]),), {"axis": 0})],
     shape=lambda x, axis: Spec(x.shape, _sum_dtype(x)),
 )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Boundary, Operation, Sample, Spec, constant, explicit, implements, install_method
+from autodiff.core.errors import missing_rule
 from autodiff.core.spec import shape_of
 from autodiff.core.tracer import concrete
 
@@ -57,6 +58,8 @@ _isclose = constant(np.isclose)
 @implements(np.round, np.around)
 def round(a: Any, decimals: Any = 0, out: Any = None) -> Any:  # noqa: A001 - NumPy's name
     """Round to a number of decimals: a constant."""
+    if out is not None:
+        raise missing_rule("np.round", " with the keyword out=")
     return _round(a, decimals=decimals)
 
 
@@ -110,5 +113,5 @@ def isneginf(x: Any, out: Any = None) -> Any:
     return np.logical_and(np.isinf(x), np.less(x, 0))
 
 
-install_method("round", lambda self, decimals=0, out=None: round(self, decimals))
+install_method("round", lambda self, decimals=0, out=None: round(self, decimals, out))
 install_method("__round__", lambda self, ndigits=None: round(self, ndigits or 0))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, Tracer, concrete, constant, explicit, implements, install_method, linear
+from autodiff.core import Operation, Sample, Spec, Tracer, concrete, constant, implements, install_method, linear
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.kinks import kink
@@ -202,32 +202,25 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
 # -- products ------------------------------------------------------------------------------------------------
 
 
-def _prod_tangent(t: Any, _y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """Tangent of a product, by halves: (p, t) (q, u) -> (p q, t q + p u). No division, so zeros are no exception."""
+def _without_own(x: Any, axis: Any) -> Any:
+    """Product, for each entry, of all others in its line: those before times those after. Zeros are no exception."""
     shape = shape_of(x)
     axes = axes_of(axis, len(shape))
     kept = [i for i in range(len(shape)) if i not in axes]
-    result = reduced_shape(shape, axis, keepdims)
-    n = count_of(shape, axis)
-    if n == 0:
-        return np.broadcast_to(np.sum(t) * 0, result)
-    rows = (*(shape[i] for i in kept), n)
-    p, t = (np.reshape(np.transpose(v, (*kept, *axes)), rows) for v in (x, np.broadcast_to(t, shape)))
-    while n > 1:
-        half = n // 2
-        a, b, ta, tb = p[..., :half], p[..., half : 2 * half], t[..., :half], t[..., half : 2 * half]
-        rest, t_rest = p[..., 2 * half :], t[..., 2 * half :]
-        p, t = a * b, ta * b + a * tb
-        if n % 2:
-            p, t = np.concatenate([p, rest], axis=-1), np.concatenate([t, t_rest], axis=-1)
-        n = half + n % 2
-    return np.reshape(t, result)
+    order = (*kept, *axes)
+    moved = tuple([shape[i] for i in order])
+    rows = np.reshape(np.transpose(x, order), (*moved[: len(kept)], count_of(shape, axes)))
+    ends = np.ones((*moved[: len(kept)], min(shape_of(rows)[-1], 1)), dtype_of(x))
+    before = np.concatenate([ends, np.cumprod(rows[..., :-1], axis=-1)], axis=-1)
+    after = np.concatenate([ends, np.cumprod(rows[..., :0:-1], axis=-1)], axis=-1)[..., ::-1]
+    return np.transpose(np.reshape(before * after, moved), np.argsort(order))
 
 
-_prod = explicit(
+_prod = Operation(
+    "prod",
     np.multiply.reduce,
-    _prod_tangent,
-    name="prod",
+    jvps=(lambda t, _y, x, axis, keepdims: np.sum(t * _without_own(x, axis), axis=axis, keepdims=keepdims),),
+    vjps=(lambda ct, _y, x, axis, keepdims: spread(ct, shape_of(x), axis, keepdims) * _without_own(x, axis),),
     samples=lambda rng: [
         *reduction_samples(rng),
         Sample((np.array([[0.5, 0.0, 2.0], [0.0, 1.5, 0.0], [1.0, 2.0, 3.0]]),), {"axis": 1, "keepdims": False}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,11 @@ from autodiff.core import Spec, Tracer, constant, elementwise, implements, insta
 from autodiff.core.errors import ShapeOnlyError, describe, missing_rule, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import concrete
-from autodiff.ops.joining import stack
+from autodiff.ops.indexing import scatter_add
+from autodiff.ops.joining import concatenate, stack
+from autodiff.ops.reductions import NOT_GIVEN
 
-__all__ = ["choose", "clip", "median", "piecewise", "quantile", "select", "sort", "where"]
+__all__ = ["choose", "clip", "nan_to_num", "partition", "piecewise", "select", "sort", "where"]
 
 
 def _array(a: Any) -> Any:
@@ -43,15 +44,31 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
 
 
 @implements(np.clip)
-def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **keywords: Any) -> Any:
+def clip(
+    a: Any,
+    a_min: Any = NOT_GIVEN,
+    a_max: Any = NOT_GIVEN,
+    out: Any = None,
+    *,
+    min: Any = NOT_GIVEN,  # noqa: A002 - NumPy's names
+    max: Any = NOT_GIVEN,  # noqa: A002
+    dtype: Any = None,
+    **keywords: Any,
+) -> Any:
     """Limit values to an interval: the minimum and maximum with its ends, ties and all."""
-    low, high = keywords.pop("min", a_min), keywords.pop("max", a_max)
     if keywords or out is not None:
         raise missing_rule("np.clip", f" with the keywords {sorted(keywords) or ['out']}")
+    if a_min is NOT_GIVEN and a_max is NOT_GIVEN:
+        a_min, a_max = (None if end is NOT_GIVEN else end for end in (min, max))
+    elif a_min is NOT_GIVEN or a_max is NOT_GIVEN:
+        raise TypeError("np.clip: give both a_min and a_max (one of them may be None), or min= and max=.")
+    elif min is not NOT_GIVEN or max is not NOT_GIVEN:
+        raise ValueError("np.clip: give a_min and a_max, or min= and max=, not both.")
     a = _array(a)
-    if low is not None:
-        a = np.maximum(a, low)
-    return a if high is None else np.minimum(a, high)
+    if a_min is not None:
+        a = np.maximum(a, a_min)
+    a = a if a_max is None else np.minimum(a, a_max)
+    return a if dtype is None else a.astype(dtype)
 
 
 # -- order ---------------------------------------------------------------------------------------------------
@@ -73,6 +90,8 @@ def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stab
     """Positions that sort an array: a constant."""
     if order is not None:
         raise missing_rule("np.argsort", " with the keyword order=")
+    if kind is not None and stable is not None:
+        raise ValueError("np.argsort: give kind= or stable=, not both.")
     a = _array(a)
     if axis is None:
         a, axis = np.ravel(a), 0
@@ -123,91 +142,6 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     return np.digitize(_known("np.digitize", x), _known("np.digitize", bins), right)
 
 
-# -- quantiles -----------------------------------------------------------------------------------------------
-
-
-@implements(np.quantile)
-def quantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: Any = False,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
-    """Quantiles by linear interpolation between sorted entries (or one of them: lower, higher, nearest, midpoint)."""
-    if out is not None or weights is not None or interpolation is not None:
-        raise missing_rule("np.quantile", " with out=, weights= or interpolation=")
-    lines, kept = _as_lines(_array(a), axis)
-    n = shape_of(lines)[-1]
-    at = np.asarray(concrete(q), np.float64) * (n - 1)
-    if np.any((at < 0) | (at > n - 1)):
-        raise ValueError("np.quantile: quantiles must be between 0 and 1.")
-    low, high, weight = _between(at, method)
-    ordered = sort(lines)
-    below, above = (
-        np.moveaxis(np.take(ordered, i, axis=-1), range(-np.ndim(i), 0), range(np.ndim(i))) for i in (low, high)
-    )
-    weight = np.reshape(weight, np.shape(weight) + (1,) * (len(shape_of(below)) - np.ndim(weight)))
-    y = below + (above - below) * weight.astype(np.zeros(0, dtype_of(below)).real.dtype)
-    missing = np.any(np.isnan(lines), axis=-1)
-    y = np.where(missing, np.asarray(np.nan, dtype_of(y)), y)
-    return np.reshape(y, np.shape(q) + kept) if keepdims else y
-
-
-def _between(at: Any, method: str) -> tuple[Any, Any, Any]:
-    """The two sorted positions around each virtual index, and the weight of the upper one."""
-    low, high = np.floor(at).astype(np.intp), np.ceil(at).astype(np.intp)
-    weights = {
-        "linear": at - low,
-        "lower": np.zeros_like(at),
-        "higher": np.ones_like(at),
-        "midpoint": np.full_like(at, 0.5),
-        "nearest": np.rint(at) - low,
-    }
-    if method not in weights:
-        raise missing_rule("np.quantile", f" with method={method!r}; {', '.join(weights)} have one")
-    return low, high, np.where(low == high, 0.0, weights[method])
-
-
-def _as_lines(a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
-    """Return the array with the reduced axes joined as the last, and the shape of a result that keeps them."""
-    ndim = len(shape_of(a))
-    axes = tuple(range(ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, ndim)
-    moved = np.moveaxis(a, axes, range(-len(axes), 0))
-    kept = tuple([1 if i in axes else n for i, n in enumerate(shape_of(a))])
-    outer = shape_of(moved)[: ndim - len(axes)]
-    return np.reshape(moved, (*outer, math.prod(shape_of(moved)[len(outer) :]))), kept
-
-
-@implements(np.percentile)
-def percentile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: Any = False,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
-    """Quantiles in percent."""
-    q = np.asarray(concrete(q)) / 100
-    return quantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights, interpolation=interpolation)
-
-
-@implements(np.median)
-def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
-    """Middle of the sorted entries; of two middle ones, the mean."""
-    return quantile(a, 0.5, axis, out, overwrite_input, "midpoint", keepdims)
-
-
 # -- choice --------------------------------------------------------------------------------------------------
 
 
@@ -239,24 +173,37 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
 
 @implements(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
-    """Evaluate functions on the parts of an array where their conditions hold; the last that holds counts."""
-    conditions = condlist if isinstance(condlist, (list, tuple)) and np.ndim(condlist[0]) == np.ndim(x) else [condlist]
-    conditions = [np.asarray(_known("np.piecewise", c)) for c in conditions]
+    """Call functions on the entries where their conditions hold; where several do, the last counts."""
+    shape, dtype = shape_of(x), dtype_of(x)
+    one = not isinstance(condlist, (list, tuple, np.ndarray)) or np.ndim(condlist) == 0
+    one = one or (bool(shape) and np.ndim(condlist[0]) == 0)
+    conditions = [np.asarray(_known("np.piecewise", c), bool) for c in ([condlist] if one else condlist)]
     functions = list(funclist)
     if len(functions) == len(conditions) + 1:
         conditions.append(~np.any(conditions, axis=0))
     elif len(functions) != len(conditions):
         raise ValueError(f"np.piecewise: {len(functions)} functions for {len(conditions)} conditions.")
-    y = np.zeros_like(x)
+    parts: list[Any] = [np.zeros(1, dtype)]
+    position, count = np.zeros(shape, np.intp), 1  # of each entry of the result in the parts, one after another
     for condition, f in zip(conditions, functions, strict=True):
-        y = np.where(condition, f(x, *args, **kw) if callable(f) else f, y)
-    return y.astype(dtype_of(x))
+        n = int(np.count_nonzero(condition))
+        if n:
+            part = f(x[condition] if shape else np.reshape(x, (1,)), *args, **kw) if callable(f) else f
+            part = part if isinstance(part, Tracer) else np.asarray(part)
+            parts.append(np.broadcast_to(part, (n,)).astype(dtype))
+            position[condition] = np.arange(count, count + n)
+            count += n
+    return concatenate(parts)[position]
 
 
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    """Replace NaN and infinities by numbers, which have no derivative."""
-    info = np.finfo(np.zeros(0, dtype_of(x)).real.dtype)
+    """Replace NaN and infinities by numbers, which have no derivative; of a complex number each part by itself."""
+    x = _array(x)
+    if dtype_of(x).kind == "c":
+        parts = (nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf) for part in (np.real(x), np.imag(x)))
+        return next(parts) + 1j * next(parts)
+    info = np.finfo(dtype_of(x))
     x = np.where(np.isnan(x), np.asarray(nan, dtype_of(x)), x)
     x = np.where(x == np.inf, np.asarray(info.max if posinf is None else posinf, dtype_of(x)), x)
     return np.where(x == -np.inf, np.asarray(info.min if neginf is None else neginf, dtype_of(x)), x)
@@ -284,15 +231,50 @@ def _of_known(function: Any) -> Any:
     return on_values
 
 
-for _function in (np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.isin):
+for _function in (np.nonzero, np.flatnonzero, np.argwhere, np.isin):
     implements(_function)(_of_known(_function))
+
+
+@implements(np.unique)
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: Any = None,
+    **keywords: Any,
+) -> Any:
+    """Different values, each taken from the first entry that has it; positions and counts are constants."""
+    ar = _array(ar)
+    find: Any = np.unique
+    _, index, *rest = find(_known("np.unique", ar), True, return_inverse, return_counts, axis, **keywords)
+    values = np.ravel(ar)[index] if axis is None else np.take(ar, index, axis=axis)
+    found = (values, *([index] if return_index else []), *rest)
+    return found if len(found) > 1 else values
+
+
+@implements(np.bincount)
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """Sum the weights of each number; they may be traced."""
+    at = np.asarray(_known("np.bincount", x))
+    if weights is None:
+        return np.bincount(at, minlength=minlength)
+    if shape_of(weights) != at.shape or at.ndim != 1:
+        raise ValueError(f"np.bincount: {shape_of(weights)} weights for {at.shape} numbers; both must have one axis.")
+    length = len(np.bincount(at, minlength=minlength))
+    return scatter_add(weights.astype(np.float64), index=at.astype(np.intp), shape=(length,))
 
 
 def _clip_method(self: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:  # noqa: A002 - NumPy's names
     return clip(self, min, max, out)
 
 
+def _argpartition_method(self: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+    return argpartition(self, kth, axis, kind, order)
+
+
 install_method("clip", _clip_method)
 install_method("argsort", argsort)
+install_method("argpartition", _argpartition_method)
 install_method("nonzero", _of_known(np.nonzero))
 install_method("searchsorted", searchsorted)

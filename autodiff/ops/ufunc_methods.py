@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core import Spec, constant, explicit
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import shape_of
 from autodiff.core.tables import UFUNC_METHODS
+from autodiff.ops.reductions import NOT_GIVEN, flag, masked, reduced_shape, reduction_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,7 @@ _REDUCE: dict[Any, Callable[..., Any]] = {
     np.logical_and: np.all,
     np.logical_or: np.any,
 }
+_LOGICAL = {np.logical_and, np.logical_or}
 _ACCUMULATE: dict[Any, Callable[..., Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 
@@ -32,25 +35,57 @@ def _reduce(
     ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, **more: Any
 ) -> Any:
     """``ufunc.reduce``: the NumPy function of the same meaning."""
-    if ufunc is np.logaddexp:
-        return _logsumexp(array, axis, keepdims)
-    function = _REDUCE.get(ufunc)
+    function = _log_of_sum if ufunc is np.logaddexp else _REDUCE.get(ufunc)
     if function is None:
         raise missing_rule(f"np.{ufunc.__name__}.reduce", ufunc=True)
-    keywords = {
-        k: v for k, v in more.items() if not (k == "initial" and v is None) and not (k == "where" and v is True)
-    }
+    initial = more.pop("initial", None)
+    if more.get("where") is True:
+        del more["where"]
     if dtype is not None:
-        keywords["dtype"] = dtype
-    return function(array, axis=axis, keepdims=keepdims, **keywords)
+        more["dtype"] = dtype
+    if initial is None or initial is NOT_GIVEN:
+        return function(array, axis=axis, keepdims=keepdims, **more)
+    if ufunc in _LOGICAL:
+        return ufunc(function(array, axis=axis, keepdims=keepdims, **more), initial)
+    return function(array, axis=axis, keepdims=keepdims, initial=initial, **more)
 
 
-def _logsumexp(x: Any, axis: Any, keepdims: Any) -> Any:
-    """Log of the sum of exponentials, shifted by the largest so that nothing overflows."""
-    top = np.max(x, axis=axis, keepdims=True)
-    top = np.where(np.isfinite(top), top, np.zeros_like(top))
-    y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
-    return y if keepdims else np.squeeze(y, axis=axis)
+_peak = constant(
+    np.maximum.reduce,
+    name="peak",
+    shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
+)
+
+
+def _logsumexp_tangent(t: Any, _y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """Sum of the tangents, each times its share of the sum of exponentials; equal infinite terms share equally.
+
+    Any shift leaves the shares the same, so the largest entry, which keeps them accurate, counts as a constant.
+    """
+    top = _peak(x, axis=axis, keepdims=True)
+    whole = np.logical_and(np.isinf(top), np.equal(x, top))  # here x - top would be NaN
+    weight = np.exp(np.where(whole, np.zeros_like(x), x - top))
+    return np.sum(t * (weight / np.sum(weight, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims)
+
+
+_logsumexp = explicit(
+    np.logaddexp.reduce,
+    _logsumexp_tangent,
+    name="logsumexp",
+    samples=lambda rng: [s for s in reduction_samples(rng) if s.args[0].size],
+    shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
+)
+
+
+def _log_of_sum(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """Log of the sum of exponentials, without overflow."""
+    a = masked(a, where, -np.inf)
+    if dtype is not None:
+        a = a.astype(dtype)
+    y = _logsumexp(a, axis=axis, keepdims=flag(keepdims))
+    return y if initial is None else np.logaddexp(y, initial)
 
 
 def _accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
@@ -65,8 +100,10 @@ def _accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, o
 
 def _running_extremum(ufunc: np.ufunc, x: Any, axis: int) -> Any:
     """Pairwise extrema with what came 1, 2, 4 ... places before: ties are shared as in `maximum`."""
-    n = shape_of(x)[axis]
+    if not shape_of(x):
+        raise TypeError("cannot accumulate on a scalar")
     axis = np.lib.array_utils.normalize_axis_index(axis, len(shape_of(x)))
+    n = shape_of(x)[axis]
     at = (slice(None),) * axis
     step = 1
     while step < n:
