@@ -118,7 +118,7 @@ def set_num_threads(count: int) -> None:
     1
     >>> set_num_threads(before)
     """
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+    if type(count) is not int or count < 1:
         raise ValueError(f"set_num_threads: the number of threads must be a positive integer, got {count!r}")
     _pool.limit = count
 
