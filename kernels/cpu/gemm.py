@@ -1,0 +1,149 @@
+"""The matrix product of one thread: blocks for the caches, panels for the registers.
+
+Loops and block sizes follow Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (TOMS 2008):
+a panel of B (`DEPTH` x two vectors) stays in the first cache while a block of A (`HEIGHT` x `DEPTH`) in the second
+passes by it, tile after tile. Heights of tiles are balanced, so that 100 rows are 8 tiles of 12 or 13 and not 7 of 14
+and one of 2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kernels.cpu.jit import kernel
+from kernels.cpu.tiles import LANES32, LANES64, TILE_ROWS, copy_rows, tile, transpose_block
+
+__all__ = ["multiply_cells", "multiply_matrices"]
+
+DEPTH = 256
+HEIGHT = 336
+WIDTH = 4096
+RELU = 1
+
+
+@kernel(inline=True)
+def ceil_div(a, b):
+    return -(-a // b)
+
+
+@kernel(fast=True)
+def pack_columns(b, at, row, column, depth, width, lanes, out, out_at):
+    """Copy `depth` x `width` items of B, `width` <= `2 * lanes`, to `out` with `2 * lanes` items per row."""
+    panel = 2 * lanes
+    if column == 1:
+        copy_rows(b, at, row, depth, width, out, out_at, panel)
+        return
+    pack_rows(b, at, column, row, width, depth, lanes, out, out_at, panel)
+
+
+@kernel(fast=True)
+def pack_rows(a, at, row, column, rows, depth, lanes, out, out_at, panel):
+    """Copy `rows` x `depth` items of A to `out`, transposed: item (i, k) goes to `k * panel + i`."""
+    if row == 1:
+        for first in range(0, rows, 2 * lanes):
+            width = min(2 * lanes, rows - first)
+            copy_rows(a, at + first, column, depth, width, out, out_at + first, panel)
+        return
+    if column != 1:
+        for k in range(depth):
+            source, target = at + k * column, out_at + k * panel
+            for i in range(rows):
+                out[target + i] = a[source + i * row]
+        return
+    for first in range(0, rows, lanes):
+        height = min(lanes, rows - first)
+        source, target = at + first * row, out_at + first
+        for k in range(0, depth, lanes):
+            transpose_block(a, source + k, row, height, min(lanes, depth - k), out, target + k * panel, panel)
+
+
+@kernel(fast=True)
+def finish(c, at, row, rows, columns, bias, bias_at, activation):
+    """Add the bias of each column and apply the activation, while the tile is in the first cache."""
+    if bias.size > 0:
+        for i in range(rows):
+            for j in range(columns):
+                c[at + i * row + j] += bias[bias_at + j]
+    if activation == RELU:
+        for i in range(rows):
+            for j in range(columns):
+                value = c[at + i * row + j]
+                c[at + i * row + j] = max(0, value)  # NaN stays
+
+
+@kernel(fast=True)
+def multiply(
+    a, a_at, a_row, a_column, b, b_at, b_row, b_column, c, c_at, c_row, m, n, k, bias, bias_at, activation
+):  # fmt: skip
+    """C = activation(A B + bias) for one thread; strides and offsets in items."""
+    lanes = LANES64 if a.itemsize == 8 else LANES32
+    panel = 2 * lanes
+    depth_step = ceil_div(k, ceil_div(k, DEPTH))
+    whole_b = m > HEIGHT
+    pack_a = n > 2 * panel or (a_column != 1 and a_row != 1)
+    pack_b = m > 2 * TILE_ROWS or b_column != 1
+    a_panels = np.empty((min(m, HEIGHT) + TILE_ROWS) * depth_step if pack_a else 1, a.dtype)
+    b_panels = np.empty((min(n, WIDTH) + panel if whole_b else panel) * depth_step if pack_b else 1, b.dtype)
+    table = np.empty(1, np.intp)
+    a_from, a_down, a_along = a, a_row, a_column
+    b_from, b_down = b, b_row
+    if pack_a:
+        a_from, a_down = a_panels, 1
+    if pack_b:
+        b_from, b_down = b_panels, panel
+    for n0 in range(0, n, WIDTH):
+        width = min(WIDTH, n - n0)
+        for k0 in range(0, k, depth_step):
+            depth = min(depth_step, k - k0)
+            if whole_b and pack_b:
+                for j in range(0, width, panel):
+                    start = b_at + k0 * b_row + (n0 + j) * b_column
+                    pack_columns(b, start, b_row, b_column, depth, min(panel, width - j), lanes, b_panels, j * depth)
+            for m0 in range(0, m, HEIGHT):
+                height = min(HEIGHT, m - m0)
+                rows_step = ceil_div(height, ceil_div(height, TILE_ROWS))
+                if pack_a:
+                    a_along = rows_step
+                    for i in range(0, height, rows_step):
+                        start = a_at + (m0 + i) * a_row + k0 * a_column
+                        rows = min(rows_step, height - i)
+                        pack_rows(a, start, a_row, a_column, rows, depth, lanes, a_panels, i * depth, rows_step)
+                for j in range(0, width, panel):
+                    columns = min(panel, width - j)
+                    b_start = b_at + k0 * b_row + (n0 + j) * b_column
+                    if pack_b and not whole_b:
+                        pack_columns(b, b_start, b_row, b_column, depth, columns, lanes, b_panels, 0)
+                    if pack_b:
+                        b_start = j * depth if whole_b else 0
+                    for i in range(0, height, rows_step):
+                        rows = min(rows_step, height - i)
+                        target = c_at + (m0 + i) * c_row + n0 + j
+                        a_start = i * depth if pack_a else a_at + (m0 + i) * a_row + k0 * a_column
+                        tile(a_from, a_start, a_down, a_along, table, b_from, b_start, b_down, table,
+                             depth, c, target, c_row, rows, columns, k0 > 0)  # fmt: skip
+                        if k0 + depth == k and (bias.size > 0 or activation > 0):
+                            finish(c, target, c_row, rows, columns, bias, bias_at + n0 + j, activation)
+
+
+@kernel
+def multiply_cells(
+    start, stop, a, a_offsets, a_row, a_column, b, b_offsets, b_row, b_column, c, m, n, k, bias, activation,
+    rows_cut, columns_cut,
+):  # fmt: skip
+    """Multiply the cells [start, stop) of a batch of products, each cut into a grid of `rows_cut` x `columns_cut`."""
+    for cell in range(start, stop):
+        product, part = cell // (rows_cut * columns_cut), cell % (rows_cut * columns_cut)
+        i, j = part // columns_cut, part % columns_cut
+        top, bottom = m * i // rows_cut, m * (i + 1) // rows_cut
+        left, right = n * j // columns_cut, n * (j + 1) // columns_cut
+        multiply(a, a_offsets[product] + top * a_row, a_row, a_column,
+                 b, b_offsets[product] + left * b_column, b_row, b_column,
+                 c, (product * m + top) * n + left, n, bottom - top, right - left,
+                 k, bias, left, activation)  # fmt: skip
+
+
+@kernel
+def multiply_matrices(a, b, c, bias):
+    """C = A B for three C-contiguous matrices: the short way for small ones."""
+    (m, k), n = a.shape, b.shape[1]
+    multiply(a.reshape(-1), 0, k, 1, b.reshape(-1), 0, n, 1, c.reshape(-1), 0, n, m, n, k, bias, 0, 0)

@@ -1,0 +1,152 @@
+"""Matrix products of float32 and float64 arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kernels.cpu.gemm import RELU, multiply_cells, multiply_matrices
+from kernels.cpu.memory import flat
+from kernels.cpu.threads import num_threads, parallel_for
+
+__all__ = ["matmul"]
+
+ACTIVATIONS = {None: 0, "relu": RELU}
+NO_BIAS = {"f": np.empty(0, np.float32), "d": np.empty(0, np.float64)}
+SMALL = 2_000_000  # multiply-adds
+FLOPS_PER_THREAD = 1.5e7  # about 0.1 ms; handing a part to another thread costs half of that
+
+
+def matmul(a: Any, b: Any, *, bias: Any = None, activation: str | None = None) -> Any:
+    """Return `activation(a @ b + bias)`.
+
+    Parameters
+    ----------
+    a
+        Array (..., M, K), float32 or float64. Transposed and strided operands are read where they lie.
+    b
+        Array (..., K, N) of the same dtype. Leading dimensions broadcast.
+    bias
+        Array (N,) of the same dtype, added to each row.
+    activation
+        None or `"relu"`, applied to the result while it is in the cache.
+
+    Returns
+    -------
+    ndarray
+        Array (..., M, N) of the operands' dtype, C-contiguous.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is neither float32 nor float64, or the operands' dtypes differ.
+    ValueError
+        If an operand has fewer than two dimensions, the shapes do not fit, or the activation is unknown.
+
+    Notes
+    -----
+    Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (TOMS 2008). The order of additions
+    differs from NumPy's: results agree to rounding.
+
+    Examples
+    --------
+    >>> a = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> matmul(a, a.T)
+    array([[ 5., 11.],
+           [11., 25.]])
+    >>> matmul(a, a, bias=np.array([-10.0, 0.0]), activation="relu")
+    array([[ 0., 10.],
+           [ 5., 22.]])
+    """
+    if bias is None and activation is None and _small_and_plain(a, b):
+        out = np.empty((a.shape[0], b.shape[1]), a.dtype)
+        multiply_matrices(a, b, out, NO_BIAS[a.dtype.char])
+        return out
+    bias, code = _check(a, b, bias, activation)
+    batch = a.shape[:-2]
+    if a.ndim != b.ndim or batch != b.shape[:-2]:
+        batch = np.broadcast_shapes(batch, b.shape[:-2])
+    m, k = a.shape[-2:]
+    n = b.shape[-1]
+    out = np.empty((*batch, m, n), a.dtype)
+    products = math.prod(batch)
+    if out.size == 0:
+        return out
+    if k == 0:
+        out[...] = 0 if bias.size == 0 else bias
+        return np.maximum(out, 0, out=out) if code == RELU else out
+    a_flat, a_row, a_column, a_offsets = _operand(a, batch)
+    b_flat, b_row, b_column, b_offsets = _operand(b, batch)
+    rows_cut, columns_cut = _grid(products, m, n, k)
+    parallel_for(
+        multiply_cells, products * rows_cut * columns_cut, a_flat, a_offsets, a_row, a_column, b_flat, b_offsets,
+        b_row, b_column, out.reshape(-1), m, n, k, bias, code, rows_cut, columns_cut,
+        grain=max(int(FLOPS_PER_THREAD * rows_cut * columns_cut / (2.0 * m * n * k)), 1),
+    )  # fmt: skip
+    return out
+
+
+def _small_and_plain(a: Any, b: Any) -> bool:
+    """Whether the product is one of two small writeable C-contiguous matrices, as most are."""
+    if a.dtype.char not in "fd" or a.dtype != b.dtype or not (a.flags.carray and b.flags.carray):
+        return False
+    if a.ndim != 2 or b.ndim != 2:
+        return False
+    return bool(a.shape[1] == b.shape[0] > 0 and a.size * b.shape[1] <= SMALL)
+
+
+def _check(a: Any, b: Any, bias: Any, activation: str | None) -> tuple[Any, int]:
+    """Raise for operands that do not fit; return the bias as an array (empty: none) and the activation's code."""
+    if a.dtype != b.dtype or a.dtype.char not in "fd":
+        raise TypeError(
+            f"matmul: both operands must be float32 or both float64, got {a.dtype} and {b.dtype}; "
+            "convert with .astype(...)"
+        )
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"matmul: expected shapes (..., M, K) and (..., K, N), got {a.shape} and {b.shape}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f'matmul: activation must be None or "relu", got {activation!r}')
+    if bias is None:
+        return NO_BIAS[a.dtype.char], ACTIVATIONS[activation]
+    if bias.dtype != a.dtype:
+        raise TypeError(f"matmul: bias has dtype {bias.dtype}, the operands {a.dtype}; convert with .astype(...)")
+    if bias.shape != b.shape[-1:]:
+        raise ValueError(f"matmul: bias must have shape {b.shape[-1:]}, one number for each column, got {bias.shape}")
+    return flat(np.ascontiguousarray(bias)), ACTIVATIONS[activation]
+
+
+ZERO_OFFSET = np.zeros(1, np.intp)
+
+
+def _operand(x: Any, batch: tuple[int, ...]) -> tuple[Any, int, int, Any]:
+    """Return the memory of an operand in one dimension, its strides in items and where each product starts."""
+    if x.ndim == 2 and not batch:
+        rows, columns = x.shape
+        if x.flags.c_contiguous:
+            return flat(x), columns, 1, ZERO_OFFSET
+        if x.flags.f_contiguous:
+            return flat(x.T), 1, rows, ZERO_OFFSET
+    itemsize = x.itemsize
+    if any(stride < 0 or stride % itemsize for stride in x.strides):
+        x = np.ascontiguousarray(x)
+    strides = [stride // itemsize for stride in x.strides]
+    span = 1 + sum((size - 1) * stride for size, stride in zip(x.shape, strides, strict=True))
+    offsets: Any = np.zeros((), np.intp)
+    for size, stride in zip(x.shape[:-2], strides[:-2], strict=True):
+        offsets = offsets[..., None] + np.arange(size, dtype=np.intp) * stride
+    offsets = np.ascontiguousarray(np.broadcast_to(offsets, batch)).reshape(-1)
+    return flat(x, span), strides[-2], strides[-1], offsets
+
+
+def _grid(products: int, m: int, n: int, k: int) -> tuple[int, int]:
+    """Cut a product into rows and columns of cells, for as many threads as are worth their start."""
+    wanted = min(num_threads(), int(2.0 * products * m * n * k / FLOPS_PER_THREAD))
+    rows_cut = columns_cut = 1
+    while products * rows_cut * columns_cut < wanted:
+        if m * columns_cut > n * rows_cut:
+            rows_cut += 1
+        else:
+            columns_cut += 1
+    return rows_cut, columns_cut
