@@ -57,9 +57,8 @@ def tile_b_table(
 
 
 @kernel(fast=True)
-def transpose_block(
-    source: Any, at: int, row: int, rows: int, columns: int, out: Any, out_at: int, out_row: int
-) -> None:
+def transpose_block(source, at, row, rows, columns, out, out_at, out_row):
+    """See `kernels.cpu.tiles`."""
     for k in range(columns):
         for i in range(rows):
             out[out_at + k * out_row + i] = source[at + i * row + k]
