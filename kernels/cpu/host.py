@@ -13,10 +13,14 @@ __all__ = ["Host", "host"]
 
 @dataclass(frozen=True)
 class Host:
-    """The vector unit: `vector_bytes` per register (0: use plain loops) and `registers` of them."""
+    """The vector unit: `vector_bytes` per register (0: use plain loops) and `registers` of them.
+
+    `register_constraint` is what LLVM's inline assembly calls such a register.
+    """
 
     vector_bytes: int
     registers: int
+    register_constraint: str = ""
 
     @property
     def vectorised(self) -> bool:
@@ -51,15 +55,15 @@ def vector_unit(triple: str, features: frozenset[str]) -> Host:
     Examples
     --------
     >>> vector_unit("x86_64-unknown-linux-gnu", frozenset({"+avx2", "+fma"}))
-    Host(vector_bytes=32, registers=16)
+    Host(vector_bytes=32, registers=16, register_constraint='x')
     >>> vector_unit("x86_64-unknown-linux-gnu", frozenset()).vectorised
     False
     """
     if triple.startswith(("aarch64", "arm64")):
-        return Host(16, 32)
+        return Host(16, 32, "w")
     if triple.startswith("x86_64"):
         if {"+avx512f", "+avx512dq", "+avx512vl"} <= features:
-            return Host(64, 32)
+            return Host(64, 32, "v")
         if {"+avx2", "+fma"} <= features:
-            return Host(32, 16)
+            return Host(32, 16, "x")
     return Host(0, 0)

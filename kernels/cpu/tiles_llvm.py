@@ -25,6 +25,7 @@ __all__ = ["TILE_ROWS", "TILE_VECTORS", "copy_rows", "tile", "tile_a_table", "ti
 I64, I32, I1 = ir.IntType(64), ir.IntType(32), ir.IntType(1)
 
 TILE_VECTORS = 2
+REGISTER = host().register_constraint
 TILE_ROWS = 14 if host().registers >= 32 else 6
 
 
@@ -87,6 +88,14 @@ class _Vector:
         first = self.builder.insert_element(self.undefined, value, ir.Constant(I32, 0))
         zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, self.undefined, zeros)
+
+    def fence(self, value: Any) -> Any:
+        """Return `value` unchanged, computed before any later load.
+
+        LLVM's scheduler would else move all loads of a step to its start, run out of registers and spill the sums.
+        """
+        kind = ir.FunctionType(self.type, [self.type])
+        return self.builder.asm(kind, "", f"={REGISTER},0,~{{memory}}", [value], True)
 
     def first_lanes(self, count: Any) -> Any:
         """Return the mask of the first `count` lanes (all of them if there are no more)."""
@@ -204,6 +213,7 @@ class _Tile:
         for i in range(rows):
             value = v.broadcast(self.a, b.add(a_start, b.mul(self.a_row, _int(i))))
             new += [v.fma(value, columns[j], sums[i * vectors + j]) for j in range(vectors)]
+            new[-vectors:] = [v.fence(value) for value in new[-vectors:]]
         return new
 
     def emit_store(self, values: list[Any], rows: int, vectors: int, mask: Any, *, add: bool) -> None:

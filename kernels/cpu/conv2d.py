@@ -1,0 +1,384 @@
+"""Two-dimensional convolution (correlation, as in every deep-learning library) and its two gradients."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kernels.cpu.conv_blocks import accumulate_weights, correlate, pack_filters, pack_filters_transposed
+from kernels.cpu.gemm import RELU
+from kernels.cpu.memory import flat
+from kernels.cpu.threads import num_threads, parallel_for
+from kernels.cpu.tiles import LANES32, LANES64
+
+__all__ = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+ACTIVATIONS = {None: 0, "relu": RELU}
+WINDOW_ITEMS = 48 * 1024  # of the gathered window: it should stay in the second cache beside a panel of filters
+PIXELS = 400  # summed up in one register tile of the weight gradient
+FLOPS_PER_THREAD = 1.5e7
+
+
+def conv2d(
+    x: Any,
+    w: Any,
+    bias: Any = None,
+    *,
+    stride: Pair = (1, 1),
+    padding: Padding = ((0, 0), (0, 0)),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    layout: str = "NCHW",
+    activation: str | None = None,
+) -> Any:
+    """Return the correlation of images with filters.
+
+    Parameters
+    ----------
+    x
+        Images (N, C, H, W), or (N, H, W, C) in layout NHWC; float32 or float64.
+    w
+        Filters (O, C / groups, KH, KW) in either layout, of the same dtype.
+    bias
+        Array (O,) added to each output channel.
+    stride, dilation
+        Pairs of positive integers, for height and width.
+    padding
+        Zeros added ((above, below), (left, right)).
+    groups
+        The number of independent parts of the channels; it divides C and O.
+    layout
+        `"NCHW"` or `"NHWC"`, of images and result.
+    activation
+        None or `"relu"`.
+
+    Returns
+    -------
+    ndarray
+        (N, O, OH, OW) or (N, OH, OW, O), with OH = (H + above + below - dilation * (KH - 1) - 1) // stride + 1.
+
+    Raises
+    ------
+    TypeError
+        If dtypes differ or are neither float32 nor float64.
+    ValueError
+        If ranks, channels, groups or sizes do not fit.
+
+    Notes
+    -----
+    Direct convolution through a table of offsets: no im2col matrix is made. See `kernels.cpu.conv_blocks`.
+
+    Examples
+    --------
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> conv2d(x, np.ones((1, 1, 3, 3)))
+    array([[[[45., 54.],
+             [81., 90.]]]])
+    """
+    problem = Problem("conv2d", x.shape, w.shape, stride, padding, dilation, groups, layout)
+    _check_dtypes("conv2d", x=x, w=w, bias=bias)
+    if bias is not None and bias.shape != w.shape[:1]:
+        raise ValueError(f"conv2d: bias must have shape {w.shape[:1]}, one number for each filter, got {bias.shape}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f'conv2d: activation must be None or "relu", got {activation!r}')
+    out = np.empty(problem.out_shape, x.dtype)
+    if out.size == 0:
+        return out
+    terms = w.size // w.shape[0]
+    filters = _panels(problem.groups, problem.channels_out, terms, x.dtype)
+    parallel_for(
+        pack_filters, filters.shape[0], flat(np.ascontiguousarray(w)), problem.channels_out, terms,
+        filters.reshape(-1), grain=max(1, 1_000_000 // max(filters[0].size, 1)),
+    )  # fmt: skip
+    kh, kw = problem.kernel
+    taps_h, taps_w = np.arange(kh) * dilation[0], np.arange(kw) * dilation[1]
+    bias = np.empty(0, x.dtype) if bias is None else flat(np.ascontiguousarray(bias))
+    _correlate(
+        x, problem.x_strides, problem.size, problem.channels, filters, (taps_h, taps_w), (padding[0][0], padding[1][0]),
+        stride, bias, out, (*problem.out_strides, 0), problem.out_size, problem.channels_out, groups,
+        ACTIVATIONS[activation], channels_first_terms=True,
+    )  # fmt: skip
+    return out
+
+
+def conv2d_input_gradient(
+    g: Any,
+    w: Any,
+    input_shape: tuple[int, ...],
+    *,
+    stride: Pair = (1, 1),
+    padding: Padding = ((0, 0), (0, 0)),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the transpose of `conv2d` in its images: what the adjoint `g` of the result gives for `x`.
+
+    Parameters
+    ----------
+    g
+        Array of the shape of the result of `conv2d`.
+    w, stride, padding, dilation, groups, layout
+        As in `conv2d`.
+    input_shape
+        The shape of `x`.
+
+    Returns
+    -------
+    ndarray
+        Array of `input_shape`. It is also the forward pass of a transposed convolution.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `conv2d`; also if `g` does not have the shape of the result.
+
+    Examples
+    --------
+    >>> conv2d_input_gradient(np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2)), (1, 1, 3, 3))
+    array([[[[1., 2., 1.],
+             [2., 4., 2.],
+             [1., 2., 1.]]]])
+    """
+    name = "conv2d_input_gradient"
+    problem = Problem(name, tuple(input_shape), w.shape, stride, padding, dilation, groups, layout)
+    _check_dtypes(name, g=g, w=w)
+    problem.check_out_shape(g)
+    phases = [(i, j) for i in range(min(stride[0], problem.size[0])) for j in range(min(stride[1], problem.size[1]))]
+    plans = [(phase, *_phase(problem, phase)) for phase in phases]
+    complete = all(len(rows[0]) and len(columns[0]) for _, rows, columns in plans)
+    out = (np.empty if complete and g.size else np.zeros)(input_shape, g.dtype)
+    if g.size == 0 or out.size == 0:
+        return out
+    w = w.reshape(groups, problem.channels_out, problem.channels, *problem.kernel)
+    g = _readable(g, layout)
+    n, c, h, width = problem.x_strides
+    for (i, j), (taps_h, shifts_h), (taps_w, shifts_w) in plans:
+        if len(taps_h) == 0 or len(taps_w) == 0:
+            continue
+        chosen = w if len(plans) == 1 else w[:, :, :, taps_h[:, None], taps_w]
+        taps = len(taps_h) * len(taps_w)
+        filters = _panels(groups, problem.channels, problem.channels_out * taps, g.dtype)
+        parallel_for(
+            pack_filters_transposed, filters.shape[0], flat(np.ascontiguousarray(chosen)), problem.channels_out,
+            problem.channels, taps, filters.reshape(-1), grain=max(1, 1_000_000 // max(filters[0].size, 1)),
+        )  # fmt: skip
+        first_h, first_w = int(shifts_h.min()), int(shifts_w.min())
+        size = -(-(problem.size[0] - i) // stride[0]), -(-(problem.size[1] - j) // stride[1])
+        _correlate(
+            g, problem.out_strides, problem.out_size, problem.channels_out, filters,
+            (shifts_h - first_h, shifts_w - first_w), (-first_h, -first_w), (1, 1), np.empty(0, g.dtype), out,
+            (n, c, h * stride[0], width * stride[1], i * h + j * width), size, problem.channels, groups, 0,
+            channels_first_terms=True,
+        )  # fmt: skip
+    return out
+
+
+def conv2d_weight_gradient(
+    x: Any,
+    g: Any,
+    kernel_shape: tuple[int, ...],
+    *,
+    stride: Pair = (1, 1),
+    padding: Padding = ((0, 0), (0, 0)),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the transpose of `conv2d` in its filters: what the adjoint `g` of the result gives for `w`.
+
+    Parameters
+    ----------
+    x, stride, padding, dilation, groups, layout
+        As in `conv2d`.
+    g
+        Array of the shape of the result of `conv2d`.
+    kernel_shape
+        The shape of `w`, (O, C / groups, KH, KW).
+
+    Returns
+    -------
+    ndarray
+        Array of `kernel_shape`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `conv2d`; also if `g` does not have the shape of the result.
+
+    Examples
+    --------
+    >>> conv2d_weight_gradient(np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2)), (1, 1, 2, 2))
+    array([[[[ 8., 12.],
+             [20., 24.]]]])
+    """
+    name = "conv2d_weight_gradient"
+    problem = Problem(name, x.shape, tuple(kernel_shape), stride, padding, dilation, groups, layout)
+    _check_dtypes(name, x=x, g=g)
+    problem.check_out_shape(g)
+    if g.size == 0 or x.size == 0:
+        return np.zeros(kernel_shape, x.dtype)
+    (kh, kw), channels, channels_out = problem.kernel, problem.channels, problem.channels_out
+    rows_out, columns_out = problem.out_size
+    span = (kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1
+    window_columns = (columns_out - 1) * stride[1] + span[1]
+    block_rows = _even(rows_out, max(1, PIXELS // columns_out))
+    pixels = np.arange(block_rows)[:, None] * (stride[0] * window_columns) + np.arange(columns_out) * stride[1]
+    runs, turn = _runs(problem, dilation, window_columns)
+    images = x.shape[0]
+    ranges = min(num_threads(), images, max(1, int(2.0 * g.size * math.prod(kernel_shape[1:]) / FLOPS_PER_THREAD)))
+    total = np.zeros((ranges, groups, channels * kh * kw, channels_out), x.dtype)
+    sizes = (*problem.size, groups, channels, channels_out, padding[0][0], padding[1][0], *stride, *span,
+             rows_out, columns_out, block_rows, images, ranges)  # fmt: skip
+    parallel_for(
+        accumulate_weights, ranges, flat(_readable(x, layout)), _integers(problem.x_strides),
+        flat(_readable(g, layout)), _integers(problem.out_strides), _integers(pixels.reshape(-1) * channels),
+        total.reshape(-1), _integers(sizes), runs,
+    )  # fmt: skip
+    summed = total[0]
+    for other in total[1:]:
+        summed += other
+    if turn:  # rows of the sum are (kh, kw, channel)
+        summed = summed.reshape(groups, kh, kw, channels, channels_out).transpose(0, 4, 3, 1, 2)
+    else:
+        summed = summed.transpose(0, 2, 1)
+    return np.ascontiguousarray(summed).reshape(kernel_shape)
+
+
+class Problem:
+    """The sizes of one convolution, checked; channels are those of one group."""
+
+    def __init__(
+        self, name: str, x: tuple[int, ...], w: tuple[int, ...], stride: Pair, padding: Padding, dilation: Pair,
+        groups: int, layout: str,
+    ) -> None:  # fmt: skip
+        if layout not in {"NCHW", "NHWC"}:
+            raise ValueError(f'{name}: layout must be "NCHW" or "NHWC", got {layout!r}')
+        if len(x) != 4 or len(w) != 4:
+            raise ValueError(
+                f"{name}: images must have 4 dimensions ({layout}) and filters 4 (O, C / groups, KH, KW), "
+                f"got shapes {x} and {w}"
+            )
+        self.name, self.layout, self.groups = name, layout, groups
+        n, c, height, width = x if layout == "NCHW" else (x[0], x[3], x[1], x[2])
+        if groups < 1 or c != w[1] * groups or w[0] % groups:
+            raise ValueError(
+                f"{name}: {c} channels of images {x} in {groups} groups need filters (O, {c} / {groups}, KH, KW) with O "
+                f"divisible by {groups}, got {w}"
+            )
+        if min(*stride, *dilation) < 1 or min(w[2:]) < 1:
+            raise ValueError(f"{name}: stride {stride}, dilation {dilation} and kernel {w[2:]} must be positive")
+        self.size, self.kernel = (height, width), (w[2], w[3])
+        self.channels, self.channels_out = w[1], w[0] // groups
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        sizes = []
+        for i, extent in enumerate(self.size):
+            padded, span = extent + sum(padding[i]), dilation[i] * (self.kernel[i] - 1) + 1
+            if span > padded:
+                raise ValueError(f"{name}: the kernel spans {span} pixels, more than the padded images' {padded}")
+            sizes.append((padded - span) // stride[i] + 1)
+        self.out_size = (sizes[0], sizes[1])
+        self.out_shape = self._shape(n, w[0], *self.out_size)
+        self.x_strides, self.out_strides = self._strides(c, *self.size), self._strides(w[0], *self.out_size)
+
+    def _shape(self, n: int, c: int, h: int, w: int) -> tuple[int, int, int, int]:
+        return (n, c, h, w) if self.layout == "NCHW" else (n, h, w, c)
+
+    def _strides(self, c: int, h: int, w: int) -> tuple[int, int, int, int]:
+        """Return the strides of a contiguous array, in items, in the order N, C, H, W."""
+        return (c * h * w, h * w, w, 1) if self.layout == "NCHW" else (c * h * w, 1, w * c, c)
+
+    def check_out_shape(self, g: Any) -> None:
+        if g.shape != self.out_shape:
+            raise ValueError(f"{self.name}: expected g of the result's shape {self.out_shape}, got {g.shape}")
+
+
+def _check_dtypes(name: str, **arrays: Any) -> None:
+    dtypes = {key: array.dtype for key, array in arrays.items() if array is not None}
+    if len(set(dtypes.values())) > 1 or next(iter(dtypes.values())).char not in "fd":
+        listed = ", ".join(f"{key}: {dtype}" for key, dtype in dtypes.items())
+        raise TypeError(f"{name}: arrays must be all float32 or all float64, got {listed}; convert with .astype(...)")
+
+
+def _integers(values: Any) -> Any:
+    return np.asarray(values, np.intp)
+
+
+def _readable(x: Any, layout: str) -> Any:
+    return np.ascontiguousarray(x)
+
+
+def _even(count: int, largest: int) -> int:
+    """Return the size of equal parts of `count`, none above `largest`."""
+    parts = -(-count // min(count, largest))
+    return -(-count // parts)
+
+
+def _panels(groups: int, channels: int, terms: int, dtype: Any) -> Any:
+    width = 2 * (LANES64 if dtype.itemsize == 8 else LANES32)
+    return np.empty((groups * -(-channels // width), terms, width), dtype)
+
+
+def _phase(problem: Problem, phase: Pair) -> list[tuple[Any, Any]]:
+    """For input pixels `phase + stride * j`: the taps that reach them, and the output pixel of each, relative to j."""
+    plans = []
+    for i in range(2):
+        taps = np.arange(problem.kernel[i])
+        position = phase[i] + problem.padding[i][0] - taps * problem.dilation[i]
+        reaching = position % problem.stride[i] == 0
+        plans.append((taps[reaching], position[reaching] // problem.stride[i]))
+    return plans
+
+
+def _runs(problem: Problem, dilation: Pair, window_columns: int) -> tuple[Any, bool]:
+    """Return the contiguous runs of the window that are rows of the sum, and whether their order is (kh, kw, channel).
+
+    Each is (length, offset in the window, first row times its stride, stride between rows), in items.
+    """
+    (kh, kw), channels, out = problem.kernel, problem.channels, problem.channels_out
+    runs = []
+    turn = channels < 8
+    for i in range(kh):
+        line = i * dilation[0] * window_columns * channels
+        if turn and dilation[1] == 1:
+            runs.append((kw * channels, line, i * kw * channels * out, out))
+            continue
+        for j in range(kw):
+            at, tap = line + j * dilation[1] * channels, i * kw + j
+            runs.append((channels, at, tap * channels * out, out) if turn else (channels, at, tap * out, kh * kw * out))
+    return _integers(runs), turn
+
+
+def _correlate(
+    x: Any, x_strides: tuple[int, ...], size: Pair, channels: int, filters: Any, taps: tuple[Any, Any], before: Pair,
+    step: Pair, bias: Any, out: Any, out_strides: tuple[int, ...], out_size: Pair, channels_out: int, groups: int,
+    activation: int, *, channels_first_terms: bool,
+) -> None:  # fmt: skip
+    """Run the compiled correlation: window offsets of the terms, blocks of rows for the caches and the threads."""
+    taps_h, taps_w = taps
+    span = int(taps_h.max()) + 1, int(taps_w.max()) + 1
+    rows, columns = out_size
+    window_columns = (columns - 1) * step[1] + span[1]
+    inside = all(
+        before[i] <= 0 and (out_size[i] - 1) * step[i] + span[i] - before[i] <= size[i] for i in range(2)
+    )  # no padding is touched
+    direct = inside and x_strides[1] == 1
+    line, pixel = (x_strides[2], x_strides[3]) if direct else (window_columns * channels, channels)
+    table = np.arange(channels)[:, None, None] + taps_h[:, None] * line + taps_w * pixel
+    images = out.shape[0]
+    largest = max(1, (WINDOW_ITEMS // (window_columns * channels) - span[0]) // step[0] + 1)
+    flops = 2.0 * images * rows * columns * channels_out * groups * table.size
+    wanted = min(num_threads(), max(1, int(flops / FLOPS_PER_THREAD)))
+    block_rows = _even(rows, min(largest, max(1, rows * images // wanted)))
+    sizes = (*size, groups, channels, channels_out, *before, *step, *span, rows, columns, block_rows, direct)
+    items = images * -(-rows // block_rows)
+    parallel_for(
+        correlate, items, flat(x if x.flags.c_contiguous else np.ascontiguousarray(x)), _integers(x_strides),
+        filters.reshape(-1), _integers(table.reshape(-1)), bias, out.reshape(-1), _integers(out_strides),
+        _integers(sizes), activation, grain=-(-items // wanted),
+    )  # fmt: skip

@@ -1,0 +1,193 @@
+"""The loops of convolution: windows of the input gathered channels-last, then register tiles through a table of offsets.
+
+One correlation serves the forward pass and the gradient by the input: each output pixel is a row of a tile, output
+channels are its columns, and the sum runs over taps and input channels, whose offsets in the window lie in a table.
+The gradient by the weights is a sum over pixels instead, with taps as rows; there the table holds the pixels.
+Windows are small enough for the second cache, so that any layout of the arrays costs one pass through it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kernels.cpu.gemm import ceil_div, finish, pack_rows
+from kernels.cpu.jit import kernel
+from kernels.cpu.tiles import LANES32, LANES64, TILE_ROWS, tile_a_table, transpose_block
+
+__all__ = ["accumulate_weights", "correlate", "pack_filters", "pack_filters_transposed"]
+
+DEPTH = 256
+
+
+@kernel(fast=True)
+def pack_filters(start, stop, w, channels, terms, out):
+    """Write the panels [start, stop) of filters (group, channels, terms) as (group, panel, term, lane)."""
+    lanes = LANES64 if w.itemsize == 8 else LANES32
+    width = 2 * lanes
+    panels = ceil_div(channels, width)
+    for item in range(start, stop):
+        group, first = item // panels, item % panels * width
+        source = (group * channels + first) * terms
+        pack_rows(w, source, terms, 1, min(width, channels - first), terms, lanes, out, item * terms * width, width)
+
+
+@kernel(fast=True)
+def pack_filters_transposed(start, stop, w, outer, channels, taps, out):
+    """The same from filters (group, outer, channels, taps): terms are (outer, tap)."""
+    lanes = LANES64 if w.itemsize == 8 else LANES32
+    width = 2 * lanes
+    panels = ceil_div(channels, width)
+    for item in range(start, stop):
+        group, first = item // panels, item % panels * width
+        columns = min(width, channels - first)
+        for o in range(outer):
+            source = ((group * outer + o) * channels + first) * taps
+            pack_rows(w, source, taps, 1, columns, taps, lanes, out, (item * outer + o) * taps * width, width)
+
+
+@kernel(fast=True)
+def gather_window(x, at, stride_c, stride_h, stride_w, height, width, top, rows, left, columns, channels, out):
+    """Copy input rows [top, top + rows) and columns [left, left + columns) to `out` (row, column, channel).
+
+    What lies outside the image is 0. Either the channels or the columns of `x` are contiguous.
+    """
+    lanes = LANES64 if x.itemsize == 8 else LANES32
+    first, last = max(0, -left), min(columns, width - left)  # the columns inside the image
+    pitch = columns * channels
+    for r in range(rows):
+        target, h = r * pitch, top + r
+        if h < 0 or h >= height or last <= first:
+            for i in range(target, target + pitch):
+                out[i] = 0
+            continue
+        for i in range(target, target + first * channels):
+            out[i] = 0
+        for i in range(target + last * channels, target + pitch):
+            out[i] = 0
+        source, target = at + h * stride_h + (left + first) * stride_w, target + first * channels
+        count = last - first
+        if stride_w == channels and (stride_c == 1 or channels == 1):
+            for i in range(count * channels):
+                out[target + i] = x[source + i]
+        elif stride_c == 1:
+            for c in range(count):
+                for i in range(channels):
+                    out[target + c * channels + i] = x[source + c * stride_w + i]
+        else:
+            for i in range(0, channels, lanes):
+                some = min(lanes, channels - i)
+                for c in range(0, count, lanes):
+                    transpose_block(x, source + i * stride_c + c, stride_c, some, min(lanes, count - c),
+                                    out, target + c * channels + i, channels)  # fmt: skip
+
+
+@kernel(fast=True)
+def spread(source, pixels, columns, width, out, at, stride_c, stride_h, stride_w, row_length):
+    """Write a panel of results (pixel, lane) to an array whose channels are not contiguous."""
+    lanes = LANES64 if out.itemsize == 8 else LANES32
+    if stride_w == 1 and stride_h == row_length:
+        for j in range(0, columns, lanes):
+            for p in range(0, pixels, lanes):
+                transpose_block(source, p * width + j, width, min(lanes, pixels - p), min(lanes, columns - j),
+                                out, at + j * stride_c + p, stride_c)  # fmt: skip
+        return
+    for p in range(pixels):
+        target = at + p // row_length * stride_h + p % row_length * stride_w
+        for j in range(columns):
+            out[target + j * stride_c] = source[p * width + j]
+
+
+@kernel(fast=True)
+def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides, sizes, activation):
+    """Compute blocks [start, stop) of output rows of a correlation; see `kernels.cpu.conv2d.Correlation`."""
+    lanes = LANES64 if x.itemsize == 8 else LANES32
+    width = 2 * lanes
+    height_in, width_in, groups, channels_in, channels_out = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    top, left, step_h, step_w, span_h, span_w = sizes[5], sizes[6], sizes[7], sizes[8], sizes[9], sizes[10]
+    rows_out, columns_out, block_rows, direct = sizes[11], sizes[12], sizes[13], sizes[14]
+    x_n, x_c, x_h, x_w = x_strides[0], x_strides[1], x_strides[2], x_strides[3]
+    y_n, y_c, y_h, y_w, y_at = out_strides[0], out_strides[1], out_strides[2], out_strides[3], out_strides[4]
+    blocks, panels, terms = ceil_div(rows_out, block_rows), ceil_div(channels_out, width), table.size
+    window_columns = (columns_out - 1) * step_w + span_w
+    window_rows = (block_rows - 1) * step_h + span_h
+    window = np.empty(1 if direct else window_rows * window_columns * channels_in, x.dtype)
+    source, a_line, a_row = x, step_h * x_h, step_w * x_w
+    if not direct:
+        source, a_line, a_row = window, step_h * window_columns * channels_in, step_w * channels_in
+    aside = y_c != 1  # results are computed channels-last and spread afterwards
+    panel = np.empty(block_rows * columns_out * width if aside else 1, x.dtype)
+    depth_step = ceil_div(terms, ceil_div(terms, DEPTH))
+    tile_step = ceil_div(columns_out, ceil_div(columns_out, TILE_ROWS))
+    has_finish = bias.size > 0 or activation > 0
+    for item in range(start, stop):
+        image, row = item // blocks, item % blocks * block_rows
+        rows = min(block_rows, rows_out - row)
+        for group in range(groups):
+            x_at = image * x_n + group * channels_in * x_c
+            a_at = x_at + (row * step_h - top) * x_h - left * x_w
+            if not direct:
+                a_at = 0
+                gather_window(x, x_at, x_c, x_h, x_w, height_in, width_in, row * step_h - top,
+                              (rows - 1) * step_h + span_h, -left, window_columns, channels_in, window)  # fmt: skip
+            for p in range(panels):
+                columns = min(width, channels_out - p * width)
+                channel = group * channels_out + p * width
+                y_start = y_at + image * y_n + channel * y_c + row * y_h
+                target, c_at, c_line, c_row = out, y_start, y_h, y_w
+                if aside:
+                    target, c_at, c_line, c_row = panel, 0, columns_out * width, width
+                for k in range(0, terms, depth_step):
+                    depth = min(depth_step, terms - k)
+                    w_at = ((group * panels + p) * terms + k) * width
+                    for r in range(rows):
+                        for i in range(0, columns_out, tile_step):
+                            height = min(tile_step, columns_out - i)
+                            tile_a_table(source, a_at + r * a_line + i * a_row, a_row, k, table,
+                                         filters, w_at, width, table, depth, target, c_at + r * c_line + i * c_row,
+                                         c_row, height, columns, k > 0)  # fmt: skip
+                            if has_finish and k + depth == terms:
+                                finish(target, c_at + r * c_line + i * c_row, c_row, height, columns,
+                                       bias, channel, activation)  # fmt: skip
+                if aside:
+                    spread(panel, rows * columns_out, columns, width, out, y_start, y_c, y_h, y_w, columns_out)
+
+
+@kernel(fast=True)
+def accumulate_weights(start, stop, x, x_strides, g, g_strides, table, total, sizes, runs):
+    """Add the weight gradient of the image ranges [start, stop) of `ranges` to the slices of `total` that they own."""
+    lanes = LANES64 if x.itemsize == 8 else LANES32
+    width = 2 * lanes
+    height_in, width_in, groups, channels_in, channels_out = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    top, left, step_h, span_h, span_w = sizes[5], sizes[6], sizes[7], sizes[9], sizes[10]
+    rows_out, columns_out, block_rows = sizes[11], sizes[12], sizes[13]
+    images, ranges, step_w = sizes[14], sizes[15], sizes[8]
+    x_n, x_c, x_h, x_w = x_strides[0], x_strides[1], x_strides[2], x_strides[3]
+    g_n, g_c, g_h, g_w = g_strides[0], g_strides[1], g_strides[2], g_strides[3]
+    window_columns = (columns_out - 1) * step_w + span_w
+    window = np.empty(((block_rows - 1) * step_h + span_h) * window_columns * channels_in, x.dtype)
+    aside = g_c != 1
+    turned = np.empty(block_rows * columns_out * channels_out if aside else 1, x.dtype)
+    group_size = total.size // ranges // groups
+    for part in range(start, stop):
+        for image in range(images * part // ranges, images * (part + 1) // ranges):
+            for group in range(groups):
+                for row in range(0, rows_out, block_rows):
+                    rows = min(block_rows, rows_out - row)
+                    gather_window(x, image * x_n + group * channels_in * x_c, x_c, x_h, x_w, height_in, width_in,
+                                  row * step_h - top, (rows - 1) * step_h + span_h, -left, window_columns,
+                                  channels_in, window)  # fmt: skip
+                    source, b_at, b_step = g, image * g_n + group * channels_out + row * g_h, g_w
+                    if aside:
+                        source, b_at, b_step = turned, 0, channels_out
+                        gather_window(g, image * g_n + group * channels_out * g_c, g_c, g_h, g_w, rows_out,
+                                      columns_out, row, rows, 0, columns_out, channels_out, turned)  # fmt: skip
+                    for p in range(0, channels_out, width):
+                        columns = min(width, channels_out - p)
+                        for run in range(runs.shape[0]):
+                            length, a_at, c_at, c_row = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+                            c_at += (part * groups + group) * group_size + p
+                            tile_step = ceil_div(length, ceil_div(length, TILE_ROWS))
+                            for i in range(0, length, tile_step):
+                                tile_a_table(window, a_at + i, 1, 0, table, source, b_at + p, b_step, table,
+                                             rows * columns_out, total, c_at + i * c_row, c_row,
+                                             min(tile_step, length - i), columns, True)  # fmt: skip
