@@ -19,7 +19,8 @@ Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
 ACTIVATIONS = {None: 0, "relu": RELU}
-WINDOW_ITEMS = 48 * 1024  # of the gathered window: it should stay in the second cache beside a panel of filters
+WINDOW_BYTES = 192 * 1024  # of the gathered window: it should stay in the second cache beside a panel of filters
+LARGE_FILTERS = 512 * 1024  # bytes; they leave the second cache, so each block of output should be larger
 PIXELS = 400  # summed up in one register tile of the weight gradient
 FLOPS_PER_THREAD = 1.5e7
 
@@ -228,16 +229,17 @@ def conv2d_weight_gradient(
     span = (kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1
     window_columns = (columns_out - 1) * stride[1] + span[1]
     block_rows = _even(rows_out, max(1, PIXELS // columns_out))
+    pixel_step = _pixel_step(channels, x.dtype)
     pixels = np.arange(block_rows)[:, None] * (stride[0] * window_columns) + np.arange(columns_out) * stride[1]
-    runs, turn = _runs(problem, dilation, window_columns)
+    runs, turn = _runs(problem, dilation, window_columns, pixel_step)
     images = x.shape[0]
     ranges = min(num_threads(), images, max(1, int(2.0 * g.size * math.prod(kernel_shape[1:]) / FLOPS_PER_THREAD)))
     total = np.zeros((ranges, groups, channels * kh * kw, channels_out), x.dtype)
     sizes = (*problem.size, groups, channels, channels_out, padding[0][0], padding[1][0], *stride, *span,
-             rows_out, columns_out, block_rows, images, ranges)  # fmt: skip
+             rows_out, columns_out, block_rows, images, ranges, pixel_step)  # fmt: skip
     parallel_for(
         accumulate_weights, ranges, flat(_readable(x, layout)), _integers(problem.x_strides),
-        flat(_readable(g, layout)), _integers(problem.out_strides), _integers(pixels.reshape(-1) * channels),
+        flat(_readable(g, layout)), _integers(problem.out_strides), _integers(pixels.reshape(-1) * pixel_step),
         total.reshape(-1), _integers(sizes), runs,
     )  # fmt: skip
     summed = total[0]
@@ -268,8 +270,8 @@ class Problem:
         n, c, height, width = x if layout == "NCHW" else (x[0], x[3], x[1], x[2])
         if groups < 1 or c != w[1] * groups or w[0] % groups:
             raise ValueError(
-                f"{name}: {c} channels of images {x} in {groups} groups need filters (O, {c} / {groups}, KH, KW) with O "
-                f"divisible by {groups}, got {w}"
+                f"{name}: {c} channels of images {x} in {groups} groups need filters (O, {c} / {groups}, KH, KW), "
+                f"O divisible by {groups}, got {w}"
             )
         if min(*stride, *dilation) < 1 or min(w[2:]) < 1:
             raise ValueError(f"{name}: stride {stride}, dilation {dilation} and kernel {w[2:]} must be positive")
@@ -335,7 +337,15 @@ def _phase(problem: Problem, phase: Pair) -> list[tuple[Any, Any]]:
     return plans
 
 
-def _runs(problem: Problem, dilation: Pair, window_columns: int) -> tuple[Any, bool]:
+def _pixel_step(channels: int, dtype: Any) -> int:
+    """Return the distance of two pixels of a window, in items.
+
+    At a multiple of 256 bytes, the pixels under one tile would compete for a few sets of the first cache.
+    """
+    return channels + 64 // dtype.itemsize if channels * dtype.itemsize % 256 == 0 else channels
+
+
+def _runs(problem: Problem, dilation: Pair, window_columns: int, step: int) -> tuple[Any, bool]:
     """Return the contiguous runs of the window that are rows of the sum, and whether their order is (kh, kw, channel).
 
     Each is (length, offset in the window, first row times its stride, stride between rows), in items.
@@ -344,12 +354,12 @@ def _runs(problem: Problem, dilation: Pair, window_columns: int) -> tuple[Any, b
     runs = []
     turn = channels < 8
     for i in range(kh):
-        line = i * dilation[0] * window_columns * channels
+        line = i * dilation[0] * window_columns * step
         if turn and dilation[1] == 1:
             runs.append((kw * channels, line, i * kw * channels * out, out))
             continue
         for j in range(kw):
-            at, tap = line + j * dilation[1] * channels, i * kw + j
+            at, tap = line + j * dilation[1] * step, i * kw + j
             runs.append((channels, at, tap * channels * out, out) if turn else (channels, at, tap * out, kh * kw * out))
     return _integers(runs), turn
 
@@ -368,14 +378,31 @@ def _correlate(
         before[i] <= 0 and (out_size[i] - 1) * step[i] + span[i] - before[i] <= size[i] for i in range(2)
     )  # no padding is touched
     direct = inside and x_strides[1] == 1
-    line, pixel = (x_strides[2], x_strides[3]) if direct else (window_columns * channels, channels)
+    pixel_step = _pixel_step(channels, x.dtype)
+    if direct and len(taps_h) * len(taps_w) > 1 and pixel_step != channels:
+        direct = False
+    line, pixel = (x_strides[2], x_strides[3]) if direct else (window_columns * pixel_step, pixel_step)
     table = np.arange(channels)[:, None, None] + taps_h[:, None] * line + taps_w * pixel
     images = out.shape[0]
-    largest = max(1, (WINDOW_ITEMS // (window_columns * channels) - span[0]) // step[0] + 1)
+    budget = WINDOW_BYTES if filters.nbytes < LARGE_FILTERS else 3 * WINDOW_BYTES
+    largest = max(1, (budget // (window_columns * pixel_step * x.itemsize) - span[0]) // step[0] + 1)
     flops = 2.0 * images * rows * columns * channels_out * groups * table.size
     wanted = min(num_threads(), max(1, int(flops / FLOPS_PER_THREAD)))
     block_rows = _even(rows, min(largest, max(1, rows * images // wanted)))
-    sizes = (*size, groups, channels, channels_out, *before, *step, *span, rows, columns, block_rows, direct)
+    sizes = (
+        *size,
+        groups,
+        channels,
+        channels_out,
+        *before,
+        *step,
+        *span,
+        rows,
+        columns,
+        block_rows,
+        direct,
+        pixel_step,
+    )
     items = images * -(-rows // block_rows)
     parallel_for(
         correlate, items, flat(x if x.flags.c_contiguous else np.ascontiguousarray(x)), _integers(x_strides),

@@ -1,4 +1,4 @@
-"""The loops of convolution: windows of the input gathered channels-last, then register tiles through a table of offsets.
+"""The loops of convolution: windows of the input gathered channels-last, then register tiles through tables of offsets.
 
 One correlation serves the forward pass and the gradient by the input: each output pixel is a row of a tile, output
 channels are its columns, and the sum runs over taps and input channels, whose offsets in the window lie in a table.
@@ -46,39 +46,40 @@ def pack_filters_transposed(start, stop, w, outer, channels, taps, out):
 
 
 @kernel(fast=True)
-def gather_window(x, at, stride_c, stride_h, stride_w, height, width, top, rows, left, columns, channels, out):
+def gather_window(x, at, stride_c, stride_h, stride_w, height, width, top, rows, left, columns, channels, out, step):
     """Copy input rows [top, top + rows) and columns [left, left + columns) to `out` (row, column, channel).
 
-    What lies outside the image is 0. Either the channels or the columns of `x` are contiguous.
+    What lies outside the image is 0. Either the channels or the columns of `x` are contiguous. One pixel of `out` is
+    `step` >= `channels` items behind the other.
     """
     lanes = LANES64 if x.itemsize == 8 else LANES32
     first, last = max(0, -left), min(columns, width - left)  # the columns inside the image
-    pitch = columns * channels
+    pitch = columns * step
     for r in range(rows):
         target, h = r * pitch, top + r
         if h < 0 or h >= height or last <= first:
             for i in range(target, target + pitch):
                 out[i] = 0
             continue
-        for i in range(target, target + first * channels):
+        for i in range(target, target + first * step):
             out[i] = 0
-        for i in range(target + last * channels, target + pitch):
+        for i in range(target + last * step, target + pitch):
             out[i] = 0
-        source, target = at + h * stride_h + (left + first) * stride_w, target + first * channels
+        source, target = at + h * stride_h + (left + first) * stride_w, target + first * step
         count = last - first
-        if stride_w == channels and (stride_c == 1 or channels == 1):
+        if stride_w == channels == step and (stride_c == 1 or channels == 1):
             for i in range(count * channels):
                 out[target + i] = x[source + i]
         elif stride_c == 1:
             for c in range(count):
                 for i in range(channels):
-                    out[target + c * channels + i] = x[source + c * stride_w + i]
+                    out[target + c * step + i] = x[source + c * stride_w + i]
         else:
             for i in range(0, channels, lanes):
                 some = min(lanes, channels - i)
                 for c in range(0, count, lanes):
                     transpose_block(x, source + i * stride_c + c, stride_c, some, min(lanes, count - c),
-                                    out, target + c * channels + i, channels)  # fmt: skip
+                                    out, target + c * step + i, step)  # fmt: skip
 
 
 @kernel(fast=True)
@@ -104,16 +105,16 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
     width = 2 * lanes
     height_in, width_in, groups, channels_in, channels_out = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     top, left, step_h, step_w, span_h, span_w = sizes[5], sizes[6], sizes[7], sizes[8], sizes[9], sizes[10]
-    rows_out, columns_out, block_rows, direct = sizes[11], sizes[12], sizes[13], sizes[14]
+    rows_out, columns_out, block_rows, direct, step = sizes[11], sizes[12], sizes[13], sizes[14], sizes[15]
     x_n, x_c, x_h, x_w = x_strides[0], x_strides[1], x_strides[2], x_strides[3]
     y_n, y_c, y_h, y_w, y_at = out_strides[0], out_strides[1], out_strides[2], out_strides[3], out_strides[4]
     blocks, panels, terms = ceil_div(rows_out, block_rows), ceil_div(channels_out, width), table.size
     window_columns = (columns_out - 1) * step_w + span_w
     window_rows = (block_rows - 1) * step_h + span_h
-    window = np.empty(1 if direct else window_rows * window_columns * channels_in, x.dtype)
+    window = np.empty(1 if direct else window_rows * window_columns * step, x.dtype)
     source, a_line, a_row = x, step_h * x_h, step_w * x_w
     if not direct:
-        source, a_line, a_row = window, step_h * window_columns * channels_in, step_w * channels_in
+        source, a_line, a_row = window, step_h * window_columns * step, step_w * step
     aside = y_c != 1  # results are computed channels-last and spread afterwards
     panel = np.empty(block_rows * columns_out * width if aside else 1, x.dtype)
     depth_step = ceil_div(terms, ceil_div(terms, DEPTH))
@@ -128,7 +129,8 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
             if not direct:
                 a_at = 0
                 gather_window(x, x_at, x_c, x_h, x_w, height_in, width_in, row * step_h - top,
-                              (rows - 1) * step_h + span_h, -left, window_columns, channels_in, window)  # fmt: skip
+                              (rows - 1) * step_h + span_h, -left, window_columns, channels_in,
+                              window, step)  # fmt: skip
             for p in range(panels):
                 columns = min(width, channels_out - p * width)
                 channel = group * channels_out + p * width
@@ -160,13 +162,13 @@ def accumulate_weights(start, stop, x, x_strides, g, g_strides, table, total, si
     height_in, width_in, groups, channels_in, channels_out = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     top, left, step_h, span_h, span_w = sizes[5], sizes[6], sizes[7], sizes[9], sizes[10]
     rows_out, columns_out, block_rows = sizes[11], sizes[12], sizes[13]
-    images, ranges, step_w = sizes[14], sizes[15], sizes[8]
+    images, ranges, step_w, step = sizes[14], sizes[15], sizes[8], sizes[16]
     x_n, x_c, x_h, x_w = x_strides[0], x_strides[1], x_strides[2], x_strides[3]
     g_n, g_c, g_h, g_w = g_strides[0], g_strides[1], g_strides[2], g_strides[3]
     window_columns = (columns_out - 1) * step_w + span_w
-    window = np.empty(((block_rows - 1) * step_h + span_h) * window_columns * channels_in, x.dtype)
-    aside = g_c != 1
-    turned = np.empty(block_rows * columns_out * channels_out if aside else 1, x.dtype)
+    window = np.empty(((block_rows - 1) * step_h + span_h) * window_columns * step, x.dtype)
+    aside = g_c != 1 or g_w > 2 * width  # a panel of g comes back for every run of taps: keep it in the first cache
+    panel = np.empty(block_rows * columns_out * width, x.dtype)
     group_size = total.size // ranges // groups
     for part in range(start, stop):
         for image in range(images * part // ranges, images * (part + 1) // ranges):
@@ -175,19 +177,19 @@ def accumulate_weights(start, stop, x, x_strides, g, g_strides, table, total, si
                     rows = min(block_rows, rows_out - row)
                     gather_window(x, image * x_n + group * channels_in * x_c, x_c, x_h, x_w, height_in, width_in,
                                   row * step_h - top, (rows - 1) * step_h + span_h, -left, window_columns,
-                                  channels_in, window)  # fmt: skip
-                    source, b_at, b_step = g, image * g_n + group * channels_out + row * g_h, g_w
-                    if aside:
-                        source, b_at, b_step = turned, 0, channels_out
-                        gather_window(g, image * g_n + group * channels_out * g_c, g_c, g_h, g_w, rows_out,
-                                      columns_out, row, rows, 0, columns_out, channels_out, turned)  # fmt: skip
+                                  channels_in, window, step)  # fmt: skip
                     for p in range(0, channels_out, width):
                         columns = min(width, channels_out - p)
+                        source, b_at, b_step = g, image * g_n + (group * channels_out + p) * g_c + row * g_h, g_w
+                        if aside:
+                            gather_window(g, b_at - row * g_h, g_c, g_h, g_w, rows_out, columns_out, row, rows, 0,
+                                          columns_out, columns, panel, width)  # fmt: skip
+                            source, b_at, b_step = panel, 0, width
                         for run in range(runs.shape[0]):
                             length, a_at, c_at, c_row = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
                             c_at += (part * groups + group) * group_size + p
                             tile_step = ceil_div(length, ceil_div(length, TILE_ROWS))
                             for i in range(0, length, tile_step):
-                                tile_a_table(window, a_at + i, 1, 0, table, source, b_at + p, b_step, table,
+                                tile_a_table(window, a_at + i, 1, 0, table, source, b_at, b_step, table,
                                              rows * columns_out, total, c_at + i * c_row, c_row,
                                              min(tile_step, length - i), columns, True)  # fmt: skip
