@@ -512,6 +512,9 @@ def test_evaluate_weighs_by_examples():
     got = evaluate(small_model(), data, loss=loss, metrics={"accuracy": accuracy}, call=outputs)
     assert got["loss"] == pytest.approx(loss(small_model(), (x, y), train=False, rng=None)[0], rel=1e-12)
     assert got["accuracy"] == pytest.approx(accuracy(outputs(small_model(), x), y), rel=1e-12)
+    got = evaluate(small_model(), data, loss=None, metrics={"loss": lambda z, y: float(len(y))}, call=outputs)
+    assert got == {"loss": (48 * 8 + 2 * 2) / 50}
+    assert evaluate(small_model(), data, loss=loss, metrics={"loss": lambda z, y: 1.0}, call=outputs) == {"loss": 1.0}
     with pytest.raises(ValueError, match="evaluate: no batch"):
         evaluate(small_model(), [])
 

@@ -38,7 +38,8 @@ def evaluate(
     loss : callable
         As for `fit`; it is called with ``train=False`` and ``rng=None``.
     metrics : dict of callables
-        By name, ``metric(outputs, targets)``.
+        By name, ``metric(outputs, targets)``. One that is called ``"loss"`` takes the place of `loss`, which saves a
+        second evaluation of the model.
     call : callable
         What the model's outputs are: ``call(model, inputs)``.
     progress : bool
@@ -68,7 +69,9 @@ def evaluate(
     for batch in data:
         count = count_examples(batch)
         examples += count
-        found = {} if loss is None else {"loss": float(loss(model, batch, train=False, rng=None)[0])}
+        found = {}
+        if loss is not None and "loss" not in (metrics or ()):
+            found["loss"] = float(loss(model, batch, train=False, rng=None)[0])
         if metrics:
             outputs = call(model, batch[0])
             found.update({name: float(metric(outputs, batch[1])) for name, metric in metrics.items()})

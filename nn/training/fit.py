@@ -132,6 +132,7 @@ def fit(
         while run.epoch < epochs and not run.stop:
             record = loop.epoch()
             if validation is not None:
+                loop.bar.say("evaluating")
                 found = evaluate(run.model, validation, loss=loss, metrics=metrics, call=call)
                 record.update({f"validation_{name}": value for name, value in found.items()})
             loop.finish(record)
