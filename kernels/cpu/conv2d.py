@@ -21,7 +21,7 @@ Padding = tuple[Pair, Pair]
 ACTIVATIONS = {None: 0, "relu": RELU}
 WINDOW_BYTES = 192 * 1024  # of the gathered window: it should stay in the second cache beside a panel of filters
 LARGE_FILTERS = 512 * 1024  # bytes; they leave the second cache, so each block of output should be larger
-PIXELS = 400  # summed up in one register tile of the weight gradient
+PIXELS = 1024  # summed up in one register tile of the weight gradient
 FLOPS_PER_THREAD = 1.5e7
 
 

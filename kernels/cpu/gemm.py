@@ -57,7 +57,7 @@ def pack_rows(a, at, row, column, rows, depth, lanes, out, out_at, panel):
             transpose_block(a, source + k, row, height, min(lanes, depth - k), out, target + k * panel, panel)
 
 
-@kernel(fast=True)
+@kernel
 def finish(c, at, row, rows, columns, bias, bias_at, activation):
     """Add the bias of each column and apply the activation, while the tile is in the first cache."""
     if bias.size > 0:
@@ -67,8 +67,8 @@ def finish(c, at, row, rows, columns, bias, bias_at, activation):
     if activation == RELU:
         for i in range(rows):
             for j in range(columns):
-                value = c[at + i * row + j]
-                c[at + i * row + j] = max(0, value)  # NaN stays
+                if c[at + i * row + j] <= 0:  # false for NaN, which stays
+                    c[at + i * row + j] = 0
 
 
 @kernel(fast=True)
