@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.cpu.gemm import ceil_div, finish, pack_rows
+from kernels.cpu.gemm import ceil_div, finish, pack_rows, tile_height
 from kernels.cpu.jit import kernel
-from kernels.cpu.tiles import LANES32, LANES64, TILE_ROWS, tile_a_table, transpose_block
+from kernels.cpu.tiles import LANES32, LANES64, tile_a_table, transpose_block
 
 __all__ = ["accumulate_weights", "correlate", "pack_filters", "pack_filters_transposed"]
 
@@ -118,7 +118,7 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
     aside = y_c != 1  # results are computed channels-last and spread afterwards
     panel = np.empty(block_rows * columns_out * width if aside else 1, x.dtype)
     depth_step = ceil_div(terms, ceil_div(terms, DEPTH))
-    tile_step = ceil_div(columns_out, ceil_div(columns_out, TILE_ROWS))
+    tile_step = tile_height(columns_out)
     has_finish = bias.size > 0 or activation > 0
     for item in range(start, stop):
         image, row = item // blocks, item % blocks * block_rows
@@ -188,7 +188,7 @@ def accumulate_weights(start, stop, x, x_strides, g, g_strides, table, total, si
                         for run in range(runs.shape[0]):
                             length, a_at, c_at, c_row = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
                             c_at += (part * groups + group) * group_size + p
-                            tile_step = ceil_div(length, ceil_div(length, TILE_ROWS))
+                            tile_step = tile_height(length)
                             for i in range(0, length, tile_step):
                                 tile_a_table(window, a_at + i, 1, 0, table, source, b_at, b_step, table,
                                              rows * columns_out, total, c_at + i * c_row, c_row,

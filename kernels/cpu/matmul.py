@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels.cpu.gemm import RELU, multiply_cells, multiply_matrices
+from kernels.cpu.gemm import RELU, multiply_cells, multiply_small
 from kernels.cpu.memory import flat
 from kernels.cpu.threads import num_threads, parallel_for
 
@@ -15,7 +15,7 @@ __all__ = ["matmul"]
 
 ACTIVATIONS = {None: 0, "relu": RELU}
 NO_BIAS = {"f": np.empty(0, np.float32), "d": np.empty(0, np.float64)}
-SMALL = 2_000_000  # multiply-adds
+SMALL = 300_000  # multiply-adds
 FLOPS_PER_THREAD = 1.5e7  # about 0.1 ms; handing a part to another thread costs half of that
 
 
@@ -62,7 +62,7 @@ def matmul(a: Any, b: Any, *, bias: Any = None, activation: str | None = None) -
     """
     if bias is None and activation is None and _small_and_plain(a, b):
         out = np.empty((a.shape[0], b.shape[1]), a.dtype)
-        multiply_matrices(a, b, out, NO_BIAS[a.dtype.char])
+        multiply_small(a, b, out)
         return out
     bias, code = _check(a, b, bias, activation)
     batch = a.shape[:-2]
@@ -82,7 +82,7 @@ def matmul(a: Any, b: Any, *, bias: Any = None, activation: str | None = None) -
     rows_cut, columns_cut = _grid(products, m, n, k)
     parallel_for(
         multiply_cells, products * rows_cut * columns_cut, a_flat, a_offsets, a_row, a_column, b_flat, b_offsets,
-        b_row, b_column, out.reshape(-1), m, n, k, bias, code, rows_cut, columns_cut,
+        b_row, b_column, out.reshape(-1), (m, n, k, rows_cut, columns_cut), bias, code,
         grain=max(int(FLOPS_PER_THREAD * rows_cut * columns_cut / (2.0 * m * n * k)), 1),
     )  # fmt: skip
     return out
@@ -94,7 +94,7 @@ def _small_and_plain(a: Any, b: Any) -> bool:
         return False
     if a.ndim != 2 or b.ndim != 2:
         return False
-    return bool(a.shape[1] == b.shape[0] > 0 and a.size * b.shape[1] <= SMALL)
+    return bool(a.shape[1] == b.shape[0] and 0 < a.size * b.shape[1] <= SMALL)
 
 
 def _check(a: Any, b: Any, bias: Any, activation: str | None) -> tuple[Any, int]:
