@@ -25,6 +25,7 @@ from autodiff.ops import (
     signal,
     ufunc_methods,
 )
+from autodiff.ops.compiled import enable_kernels, kernels_enabled
 
 __all__ = [
     "axes",
@@ -33,9 +34,11 @@ __all__ = [
     "einsum",
     "elementwise",
     "elementwise_functions",
+    "enable_kernels",
     "extrema",
     "indexing",
     "joining",
+    "kernels_enabled",
     "kinks",
     "matrix",
     "norms",

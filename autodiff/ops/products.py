@@ -18,6 +18,7 @@ from autodiff.core import UFUNCS, Sample, Spec, Tracer, implements, install_meth
 from autodiff.core.errors import describe, missing_rule
 from autodiff.core.operation import Binary, Operation
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.compiled import product
 
 __all__ = ["cross", "dot", "inner", "kron", "matmul", "outer", "tensordot", "vdot", "vecdot"]
 
@@ -65,7 +66,7 @@ def matmul_shape(a: Any, b: Any) -> Spec:
 def _left(ct: Any, _y: Any, _a: Any, b: Any) -> Any:
     """Transpose with respect to the first operand: ``ct @ b.T``."""
     if ct.ndim == 2 == b.ndim:
-        return ct @ b.T
+        return product(ct, b.T)
     na, nb = _a.ndim, b.ndim
     if nb == 1:
         return ct * b if na == 1 else np.reshape(ct, (*ct.shape, 1)) * b
@@ -74,13 +75,13 @@ def _left(ct: Any, _y: Any, _a: Any, b: Any) -> Any:
     if na == 2:  # one matrix for the whole stack: one product that also sums over the stack
         axes = (*range(nb - 2), nb - 1)
         return tensordot(ct, b, (axes, axes))
-    return ct @ swapped(b)
+    return product(ct, swapped(b))
 
 
 def _right(ct: Any, _y: Any, a: Any, _b: Any) -> Any:
     """Transpose with respect to the second operand: ``a.T @ ct``."""
     if ct.ndim == 2 == a.ndim:
-        return a.T @ ct
+        return product(a.T, ct)
     na, nb = a.ndim, _b.ndim
     if na == 1:
         return ct * a if nb == 1 else np.reshape(a, (a.size, 1)) * np.reshape(ct, (*ct.shape[:-1], 1, ct.shape[-1]))
@@ -89,7 +90,7 @@ def _right(ct: Any, _y: Any, a: Any, _b: Any) -> Any:
     if nb == 2:
         axes = tuple(range(na - 1))
         return tensordot(a, ct, (axes, axes))
-    return swapped(a) @ ct
+    return product(swapped(a), ct)
 
 
 def _matmul_samples(rng: np.random.Generator) -> list[Sample]:
@@ -104,14 +105,14 @@ def _matmul_samples(rng: np.random.Generator) -> list[Sample]:
 # The operator computes the value: it reaches the tracers of an outer transform directly, the ufunc does not.
 _matmul = Binary(
     "matmul",
-    operator.matmul,
-    jvps=(lambda t, _y, _a, b: t @ b, lambda t, _y, a, _b: a @ t),
+    product,
+    jvps=(lambda t, _y, _a, b: product(t, b), lambda t, _y, a, _b: product(a, t)),
     vjps=(_left, _right),
     linear_args=frozenset({0, 1}),
     samples=_matmul_samples,
     shape=matmul_shape,
 )
-_matmul.call = operator.matmul
+_matmul.call = product
 install_operator("matmul", _matmul)
 
 

@@ -1,0 +1,75 @@
+"""Where compiled kernels take over from NumPy.
+
+Numba takes a fraction of a second to import and a kernel a few seconds to compile for the first time (then it comes
+from a cache), so programs that never ask for kernels never load them. Operations that NumPy does not have (convolution,
+pooling, `dense` ...) call `cpu()`, which does; from then on large matrix products go to the kernel as well, which was
+measured to be faster from about 64 x 64 x 64 on (`benchmarks/matmul.py`).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+import numpy as np
+
+__all__ = ["cpu", "enable_kernels", "kernels_enabled", "product"]
+
+LARGE = 64**3  # multiply-adds
+
+
+class _State:
+    """The kernel of the matrix product, once kernels are in use."""
+
+    matmul: Any = None
+
+
+@functools.cache
+def cpu() -> Any:
+    """Return the package `kernels.cpu`, imported on the first call; matrix products use it from then on."""
+    module = importlib.import_module("kernels.cpu")
+    _State.matmul = module.matmul
+    return module
+
+
+def enable_kernels() -> None:
+    """Let large products of float32 and float64 matrices be computed by the compiled kernel from now on.
+
+    The operations of neural networks do this by themselves when they are first used. Results agree with NumPy's to
+    rounding; the first product of each dtype waits for the compiler, unless its code lies in the cache.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from autodiff import grad, ops
+    >>> ops.enable_kernels()
+    >>> x = np.ones((80, 80))
+    >>> float(grad(lambda w: np.sum(x @ w))(x)[0, 0])
+    80.0
+    """
+    cpu()
+
+
+def kernels_enabled() -> bool:
+    """Return whether large matrix products are computed by the compiled kernel.
+
+    Examples
+    --------
+    >>> from autodiff import ops
+    >>> ops.enable_kernels()
+    >>> ops.kernels_enabled()
+    True
+    """
+    return _State.matmul is not None
+
+
+def product(a: Any, b: Any) -> Any:
+    """Return ``a @ b``: by the kernel where it is in use, fits the operands and is faster, else by NumPy."""
+    if _State.matmul is None or type(a) is not np.ndarray or type(b) is not np.ndarray:
+        return a @ b
+    if a.size * b.size < LARGE * 64 or a.dtype is not b.dtype or a.dtype.char not in "fd" or a.ndim < 2 or b.ndim < 2:
+        return a @ b
+    if a.shape[-1] != b.shape[-2] or a.shape[-1] == 1 or a.size * b.shape[-1] < LARGE:
+        return a @ b
+    return _State.matmul(a, b)
