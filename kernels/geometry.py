@@ -14,6 +14,9 @@ __all__ = [
     "LAYOUTS",
     "Geometry",
     "channel_axis",
+    "check_filters",
+    "check_rank",
+    "convolution_geometry",
     "image_shape",
     "image_size",
     "normal_padding",
@@ -27,6 +30,7 @@ Padding = tuple[tuple[int, int], ...]
 
 LAYOUTS = {1: ("NCW", "NWC"), 2: ("NCHW", "NHWC")}
 AXES = {1: ("width",), 2: ("height", "width")}
+FILTERS = {1: "(out, in / groups, width)", 2: "(out, in / groups, height, width)"}
 
 
 class Geometry(NamedTuple):
@@ -169,6 +173,74 @@ def transposed_geometry(
     if min(full) < 1:
         raise ValueError(f"{name}: padding {padding} leaves nothing of the result, its size would be {full}.")
     return window_geometry(name, full, window, stride=stride, padding=padding, dilation=dilation)
+
+
+def convolution_geometry(
+    name: str,
+    x: Sizes,
+    w: Sizes,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: Any = 1,
+    layout: str = "NCHW",
+    n: int = 2,
+) -> Geometry:
+    """Check the shapes of images and filters of a convolution and return its geometry.
+
+    Parameters
+    ----------
+    name, stride, padding, dilation
+        As in `window_geometry`.
+    x, w : tuple of int
+        The shapes of images, in the layout, and of filters (out, in / groups, height, width).
+    groups : int
+        Positive; divides the channels of both.
+    layout : str
+        Of the images.
+    n : int
+        The number of spatial axes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `window_geometry`; also for ranks, channels and groups that do not fit.
+
+    Examples
+    --------
+    >>> convolution_geometry("conv2d", (8, 3, 32, 32), (16, 3, 5, 5), stride=2).out
+    (14, 14)
+    """
+    axis = channel_axis(name, layout, n)
+    check_rank(name, "x", x, layout, n)
+    (groups,) = sizes(name, "groups", groups, 1)
+    check_filters(name, w, groups, n)
+    channels = x[axis]
+    if channels != w[1] * groups:
+        found = f"x of shape {x} ({layout}) has {channels} channels"
+        if channels % groups:
+            raise ValueError(f"{name}: groups must divide the channels: {found}, which {groups} does not divide.")
+        takes = f"{w[1]}" if groups == 1 else f"{w[1]} channels in each of {groups} groups: {w[1] * groups}"
+        other = next(a for a in (1, n + 1) if a != axis)
+        hint = f' Is the layout "{LAYOUTS[n][other > 1]}"?' if x[other] == w[1] * groups else ""
+        raise ValueError(f"{name}: {found}, but w of shape {w} takes {takes}.{hint}")
+    return window_geometry(name, image_size(x, axis), w[2:], stride=stride, padding=padding, dilation=dilation)
+
+
+def check_filters(name: str, w: Sizes, groups: int, n: int = 2) -> None:
+    """Raise unless `w` is a shape of filters whose number `groups` divides."""
+    if len(w) != n + 2:
+        raise ValueError(f"{name}: w must have {n + 2} axes {FILTERS[n]}, got shape {w}.")
+    if w[0] % groups:
+        raise ValueError(f"{name}: groups must divide the filters: w of shape {w} has {w[0]}, groups is {groups}.")
+
+
+def check_rank(name: str, argument: str, shape: Sizes, layout: str, n: int = 2) -> None:
+    """Raise unless `shape` is one of images."""
+    if len(shape) != n + 2:
+        hint = f" For one image: {argument}[None]." if len(shape) == n + 1 else ""
+        raise ValueError(f"{name}: {argument} must have {n + 2} axes ({layout}), got shape {shape}.{hint}")
 
 
 def normal_padding(name: str, padding: Any, size: Sizes, window: Sizes, stride: Sizes, dilation: Sizes) -> Padding:
