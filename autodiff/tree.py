@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeVar, overload
 
@@ -22,6 +22,7 @@ __all__ += ["register_dataclass", "structure", "unflatten"]
 
 _T = TypeVar("_T")
 _IsLeaf = Callable[[Any], bool] | None
+_Rebuild = Mapping[str, Callable[[Any], Any]] | None
 _set = object.__setattr__  # the way past the locks of `Structure` and of frozen dataclasses
 _INTERNED = 32  # flat tuples and lists up to this length share one structure per length
 
@@ -478,10 +479,10 @@ def register(
 
 
 @overload
-def register_dataclass(cls: type[_T], *, static: Iterable[str] = ()) -> type[_T]: ...
+def register_dataclass(cls: type[_T], *, static: Iterable[str] = (), rebuild: _Rebuild = None) -> type[_T]: ...
 @overload
-def register_dataclass(*, static: Iterable[str] = ()) -> Callable[[type[_T]], type[_T]]: ...
-def register_dataclass(cls: Any = None, *, static: Iterable[str] = ()) -> Any:
+def register_dataclass(*, static: Iterable[str] = (), rebuild: _Rebuild = None) -> Callable[[type[_T]], type[_T]]: ...
+def register_dataclass(cls: Any = None, *, static: Iterable[str] = (), rebuild: _Rebuild = None) -> Any:
     """Make a dataclass a container whose children are its fields, inherited ones included.
 
     Instances are rebuilt field by field without ``__init__`` and ``__post_init__``, which may reject or
@@ -493,13 +494,16 @@ def register_dataclass(cls: Any = None, *, static: Iterable[str] = ()) -> Any:
         The dataclass; leave it out to use the call as a decorator, above ``@dataclass``.
     static
         Names of fields that are not children: they are part of the structure and compared with ``==``.
+    rebuild
+        By name of a child, a function that it goes through whenever an instance is rebuilt.
 
     Raises
     ------
     TypeError
         If the class is not itself decorated with ``@dataclass``.
     ValueError
-        If `static` names something that is not a field, or the class is already registered.
+        If `static` names something that is not a field, `rebuild` something that is not a child, or the class is
+        already registered.
 
     Examples
     --------
@@ -513,7 +517,7 @@ def register_dataclass(cls: Any = None, *, static: Iterable[str] = ()) -> Any:
     """
     fixed = (static,) if isinstance(static, str) else tuple(static)
     if cls is None:
-        return lambda target: register_dataclass(target, static=fixed)
+        return lambda target: register_dataclass(target, static=fixed, rebuild=rebuild)
     if "__dataclass_fields__" not in vars(cls):  # inherited fields would miss those of the class itself
         raise TypeError(f"{cls.__qualname__} is not a dataclass: put @dataclass just below this decorator")
     names = [field.name for field in dataclasses.fields(cls)]
@@ -521,6 +525,9 @@ def register_dataclass(cls: Any = None, *, static: Iterable[str] = ()) -> Any:
         raise ValueError(f"{cls.__qualname__} has no field {unknown[0]!r} to be static, only {names}")
     moving = [name for name in names if name not in fixed]
     ordered = (*moving, *fixed)
+    changes = dict(rebuild or {})
+    if unknown := [name for name in changes if name not in moving]:
+        raise ValueError(f"{cls.__qualname__} has no child {unknown[0]!r} to rebuild, only {moving}")
 
     def split(value: Any) -> tuple[list[Any], tuple[Any, ...]]:
         return [getattr(value, name) for name in moving], tuple([getattr(value, name) for name in fixed])
@@ -528,7 +535,7 @@ def register_dataclass(cls: Any = None, *, static: Iterable[str] = ()) -> Any:
     def join(meta: tuple[Any, ...], children: Sequence[Any]) -> Any:
         value = object.__new__(cls)
         for name, item in zip(ordered, (*children, *meta), strict=True):
-            _set(value, name, item)
+            _set(value, name, changes[name](item) if name in changes else item)
         return value
 
     def show(meta: tuple[Any, ...], parts: list[str]) -> str:

@@ -333,3 +333,16 @@ def test_deep_and_wide_nesting():
     loop.append(loop)
     with pytest.raises(RecursionError):
         tree.flatten(loop)
+
+
+def test_children_go_through_a_function_when_rebuilt():
+    @tree.register_dataclass(static=["name"], rebuild={"count": lambda x: ("rebuilt", x)})
+    @dataclasses.dataclass
+    class Layer:
+        weight: Any
+        count: Any
+        name: str = "n"
+
+    assert tree.map(lambda x: x + 1, Layer(1, 2)) == Layer(2, ("rebuilt", 3))
+    with pytest.raises(ValueError, match=r"Layer has no child 'name' to rebuild, only \['weight', 'count'\]"):
+        tree.register_dataclass(Layer, static=["name"], rebuild={"name": str})
