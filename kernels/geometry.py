@@ -20,6 +20,7 @@ __all__ = [
     "image_shape",
     "image_size",
     "normal_padding",
+    "number",
     "sizes",
     "transposed_geometry",
     "window_geometry",
@@ -214,7 +215,7 @@ def convolution_geometry(
     """
     axis = channel_axis(name, layout, n)
     check_rank(name, "x", x, layout, n)
-    (groups,) = sizes(name, "groups", groups, 1)
+    groups = number(name, "groups", groups)
     check_filters(name, w, groups, n)
     channels = x[axis]
     if channels != w[1] * groups:
@@ -301,16 +302,30 @@ def sizes(name: str, argument: str, value: Any, n: int = 2, *, least: int = 1) -
     >>> sizes("conv2d", "stride", 2)
     (2, 2)
     """
+    kind = "an integer" if n == 1 else f"an integer or {n} integers"
     try:
         found = tuple([operator.index(v) for v in value]) if _is_sequence(value) else (operator.index(value),) * n
     except TypeError:
-        raise TypeError(f"{name}: {argument} must be an integer or {n} integers, got {value!r}.") from None
+        raise TypeError(f"{name}: {argument} must be {kind}, got {value!r}.") from None
     if len(found) != n:
-        raise ValueError(f"{name}: {argument} must be an integer or {n} integers, got {value!r}.")
+        raise ValueError(f"{name}: {argument} must be {kind}, got {value!r}.")
     if min(found) < least:
         bound = "positive" if least == 1 else f"at least {least}"
         raise ValueError(f"{name}: {argument} must be {bound}, got {value!r}.")
     return found
+
+
+def number(name: str, argument: str, value: Any) -> int:
+    """Return a positive integer; the errors of `sizes`.
+
+    Examples
+    --------
+    >>> number("conv2d", "groups", 2)
+    2
+    """
+    if _is_sequence(value):
+        raise TypeError(f"{name}: {argument} must be an integer, got {value!r}.")
+    return sizes(name, argument, value, 1)[0]
 
 
 def channel_axis(name: str, layout: Any, n: int = 2) -> int:
@@ -359,4 +374,4 @@ def _steps(name: str, n: int, window: Any, stride: Any, dilation: Any) -> tuple[
 
 
 def _is_sequence(value: Any) -> bool:
-    return hasattr(value, "__len__") and not isinstance(value, str)
+    return isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) > 0

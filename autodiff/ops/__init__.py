@@ -26,9 +26,13 @@ from autodiff.ops import (
     ufunc_methods,
 )
 from autodiff.ops.compiled import enable_kernels, kernels_enabled
+from autodiff.ops.convolution import conv1d, conv2d, conv_transpose2d
 
 __all__ = [
     "axes",
+    "conv1d",
+    "conv2d",
+    "conv_transpose2d",
     "cumulative",
     "dtypes",
     "einsum",
