@@ -238,7 +238,7 @@ def conv2d(
            [2., 2.],
            [2., 2.]])
     >>> grad(lambda w: np.sum(ops.conv2d(image, w, padding="same")))(edges)
-    array([[[[ 90., 120.,  96.]]]])
+    array([[[[ 84., 120.,  96.]]]])
     """
     x, w, bias = _floats("conv2d", x, w, bias)
     geometry = convolution_geometry(
