@@ -16,6 +16,7 @@ from autodiff.ops import (
     matrix,
     norms,
     padding,
+    pooling,
     products,
     quantiles,
     reductions,
@@ -27,8 +28,10 @@ from autodiff.ops import (
 )
 from autodiff.ops.compiled import enable_kernels, kernels_enabled
 from autodiff.ops.convolution import conv1d, conv2d, conv_transpose2d
+from autodiff.ops.pooling import avg_pool2d, max_pool2d
 
 __all__ = [
+    "avg_pool2d",
     "axes",
     "conv1d",
     "conv2d",
@@ -45,8 +48,10 @@ __all__ = [
     "kernels_enabled",
     "kinks",
     "matrix",
+    "max_pool2d",
     "norms",
     "padding",
+    "pooling",
     "products",
     "quantiles",
     "reductions",

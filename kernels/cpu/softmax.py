@@ -161,7 +161,7 @@ def log_softmax(x: Any) -> Any:
     Examples
     --------
     >>> log_softmax(np.array([1e4, 1e4, -1e4])).round(6)
-    array([-6.9314700e-01, -6.9314700e-01, -2.0000693e+04])
+    array([-6.93147000e-01, -6.93147000e-01, -2.00006931e+04])
     """
     rows, columns = _rows("log_softmax", x)
     y = np.empty(x.shape, x.dtype)
