@@ -1,6 +1,42 @@
-"""Layers, losses, optimisers and training on top of `autodiff`: a thin layer for neural networks.
+"""Layers, losses, optimisers and training on top of `autodiff`: a thin layer for neural networks."""
 
-This package is still empty: the first release contains the engine, `autodiff`, which already differentiates
-networks written as plain NumPy functions of nested parameters. A layer will be a dataclass whose parameters
-are the leaves of a tree, so that every transform of the engine works on a model as it stands.
-"""
+from nn import initialisers
+from nn import initialisers as init
+from nn.inspection import count_parameters, named_leaves, parameters, states, summary
+from nn.layers import (
+    Activation,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2d,
+    Sequential,
+)
+from nn.module import Layer, apply, parameter, replace, state, static
+
+__all__ = [
+    "Activation",
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "MaxPool2d",
+    "Sequential",
+    "apply",
+    "count_parameters",
+    "init",
+    "initialisers",
+    "named_leaves",
+    "parameter",
+    "parameters",
+    "replace",
+    "state",
+    "states",
+    "static",
+    "summary",
+]
