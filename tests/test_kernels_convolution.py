@@ -1,0 +1,451 @@
+"""Convolution and its two gradients: every implementation of the contract against explicit loops.
+
+The loops visit each place of the window and each tap by its coordinates: they share no arithmetic of slices, padding
+or phases with what they test. Whole numbers leave no rounding, so those comparisons are exact in any order of sums.
+"""
+
+import functools
+import importlib
+import itertools
+
+import numpy as np
+import pytest
+from scipy import signal
+
+from kernels import reference
+from kernels.cpu import threads
+
+IMPLEMENTATIONS = {"reference": reference, "cpu": importlib.import_module("kernels.cpu")}
+DTYPES = (np.float32, np.float64)
+
+every_implementation = pytest.mark.parametrize("kernels", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS.keys())
+every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+every_layout = pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+
+
+def case(x, w, *, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1):
+    return x, w, stride, padding, dilation, groups
+
+
+SAME4 = ((1, 2), (1, 2))  # "same" of a kernel of four: the odd row at the end
+CASES = {
+    # sizes of images and kernels
+    "one number": case((1, 1, 1, 1), (1, 1, 1, 1)),
+    "kernel as large as the image": case((2, 3, 5, 4), (3, 3, 5, 4)),
+    "kernel as large as the padded image": case((2, 1, 3, 4), (2, 1, 6, 7), padding=((1, 2), (3, 0))),
+    "lines": case((2, 3, 1, 40), (4, 3, 1, 3)),
+    "columns": case((2, 3, 40, 1), (4, 3, 3, 1)),
+    "1x1": case((2, 17, 5, 7), (16, 17, 1, 1)),
+    "1x1, stride 2": case((2, 3, 8, 7), (5, 3, 1, 1), stride=(2, 2)),
+    "even kernel": case((1, 3, 7, 6), (5, 3, 2, 4)),
+    "5x5": case((2, 1, 12, 13), (16, 1, 5, 5)),
+    "long rows": case((1, 2, 3, 70), (3, 2, 2, 3)),
+    "many images": case((17, 1, 4, 4), (2, 1, 2, 2)),
+    "no images": case((0, 3, 5, 5), (4, 3, 3, 3)),
+    "no channels": case((2, 0, 5, 5), (4, 0, 3, 3)),
+    "no pixels": case((2, 3, 0, 4), (5, 3, 2, 2), padding=((1, 2), (0, 1)), stride=(1, 2)),
+    "no filters": case((2, 3, 5, 5), (0, 3, 3, 3)),
+    # strides
+    "stride 2": case((2, 3, 9, 8), (5, 3, 3, 3), stride=(2, 2)),
+    "stride 3": case((2, 3, 11, 10), (5, 3, 3, 3), stride=(3, 3)),
+    "stride 3 beyond the kernel": case((2, 2, 11, 12), (3, 2, 2, 1), stride=(3, 3)),
+    "stride 1, 3": case((1, 3, 8, 9), (4, 3, 3, 2), stride=(1, 3)),
+    "stride 2, 1": case((1, 3, 8, 9), (4, 3, 2, 3), stride=(2, 1)),
+    "stride beyond the image": case((2, 2, 4, 4), (3, 2, 2, 2), stride=(5, 7)),
+    "last rows unused": case((1, 1, 8, 8), (2, 1, 3, 3), stride=(3, 4)),
+    # paddings
+    "padding": case((2, 3, 6, 5), (4, 3, 3, 3), padding=((1, 1), (1, 1))),
+    "unequal padding": case((2, 3, 6, 5), (4, 3, 3, 3), padding=((0, 2), (3, 1))),
+    "same, even kernel": case((2, 3, 7, 8), (5, 3, 4, 4), padding=SAME4),
+    "same, even kernel, stride 2": case((2, 3, 7, 8), (5, 3, 4, 4), padding=SAME4, stride=(2, 2)),
+    "more padding than kernel": case((1, 2, 3, 3), (3, 2, 2, 2), padding=((4, 3), (2, 5))),
+    "more padding than kernel, stride 2": case((1, 2, 3, 3), (3, 2, 2, 2), padding=((4, 3), (2, 5)), stride=(2, 3)),
+    # dilations
+    "dilation 2": case((2, 3, 9, 8), (4, 3, 3, 3), dilation=(2, 2)),
+    "dilation 3, 1": case((2, 3, 9, 8), (4, 3, 3, 2), dilation=(3, 1), padding=((2, 1), (0, 1))),
+    "dilation and stride": case((2, 3, 11, 12), (4, 3, 3, 3), dilation=(2, 3), stride=(3, 2), padding=((1, 2), (3, 0))),
+    "dilation 2, stride 2": case((2, 3, 9, 8), (4, 3, 3, 3), dilation=(2, 2), stride=(2, 2), padding=((1, 1), (0, 2))),
+    # groups
+    "groups": case((2, 6, 5, 6), (9, 2, 3, 3), groups=3),
+    "groups, one filter each": case((2, 6, 5, 6), (2, 3, 3, 3), groups=2, stride=(2, 2)),
+    "depthwise": case((2, 5, 7, 6), (5, 1, 3, 3), groups=5, padding=((1, 1), (1, 1))),
+    "depthwise, multiplier 2": case((1, 16, 7, 6), (32, 1, 3, 3), groups=16, stride=(2, 1), padding=((1, 1), (0, 1))),
+    "wide groups": case((1, 34, 4, 5), (66, 17, 2, 2), groups=2, padding=((1, 0), (0, 1)), dilation=(1, 2)),
+}  # fmt: skip
+CHANNELS = [(1, 33), (3, 32), (5, 17), (16, 16), (17, 5), (32, 3), (33, 1), (33, 33), (8, 64), (64, 7)]
+CASES |= {f"channels {c} to {o}": case((2, c, 5, 6), (o, c, 3, 2), padding=((1, 0), (0, 1))) for c, o in CHANNELS}
+
+every_case = pytest.mark.parametrize("name", CASES)
+
+
+# -- the oracle ----------------------------------------------------------------------------------------------
+
+
+def taps(shape, kernel, out, stride, padding, dilation):
+    """Coordinates (place, tap, pixel) of all products that do not fall on the padding."""
+    lines = []
+    for axis in range(2):
+        found = []
+        for place, tap in itertools.product(range(out[axis]), range(kernel[axis])):
+            pixel = place * stride[axis] - padding[axis][0] + tap * dilation[axis]
+            if 0 <= pixel < shape[axis]:
+                found.append((place, tap, pixel))
+        lines.append(found)
+    return itertools.product(*lines)
+
+
+def places(extent, kernel, stride, padding, dilation):
+    starts = range(-padding[0], extent + padding[1], stride)
+    return sum(1 for start in starts if start + (kernel - 1) * dilation < extent + padding[1])
+
+
+def loops(x, w, g, stride, padding, dilation, groups):
+    """Value and both gradients in layout NCHW by explicit loops; `g` is called with the shape of the result."""
+    out = tuple(places(x.shape[2 + i], w.shape[2 + i], stride[i], padding[i], dilation[i]) for i in range(2))
+    y = np.zeros((x.shape[0], w.shape[0], *out), x.dtype)
+    g = g(y.shape)
+    gx, gw = np.zeros_like(x), np.zeros_like(w)
+    own_in, own_out = w.shape[1], w.shape[0] // groups
+    for (i, p, h), (j, q, v) in taps(x.shape[2:], w.shape[2:], out, stride, padding, dilation):
+        for group in range(groups):
+            c = slice(group * own_in, (group + 1) * own_in)
+            o = slice(group * own_out, (group + 1) * own_out)
+            y[:, o, i, j] += x[:, c, h, v] @ w[o, :, p, q].T
+            gx[:, c, h, v] += g[:, o, i, j] @ w[o, :, p, q]
+            gw[o, :, p, q] += g[:, o, i, j].T @ x[:, c, h, v]
+    return y, g, gx, gw
+
+
+def whole_numbers(rng, shape):
+    return rng.integers(-3, 4, shape).astype(float)
+
+
+@functools.cache
+def expected(name, *, exact=True):
+    """Arguments (x, w, bias, g) and results (y, gx, gw) of a case, in float64 and NCHW."""
+    x_shape, w_shape, *rest = CASES[name]
+    rng = np.random.default_rng(len(name))
+    draw = functools.partial(whole_numbers, rng) if exact else rng.standard_normal
+    x, w, bias = draw(x_shape), draw(w_shape), draw(w_shape[:1])
+    y, g, gx, gw = loops(x, w, draw, *rest)
+    return (x, w, bias, g), (y, gx, gw)
+
+
+def arranged(a, layout):
+    return np.ascontiguousarray(np.moveaxis(a, 1, 3)) if layout == "NHWC" else a
+
+
+def params(name, layout="NCHW"):
+    _, _, stride, padding, dilation, groups = CASES[name]
+    return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "layout": layout}
+
+
+def run(kernels, name, layout, x, w, bias, g):
+    """Value without bias, value with it, both gradients; images in and out in layout NCHW."""
+    more = params(name, layout)
+    x, g = arranged(x, layout), arranged(g, layout)
+    y = kernels.conv2d(x, w, **more)
+    biased = kernels.conv2d(x, w, bias, **more)
+    gx = kernels.conv2d_input_gradient(g, w, x.shape, **more)
+    gw = kernels.conv2d_weight_gradient(x, g, w.shape, **more)
+    images = [np.moveaxis(a, 3, 1) if layout == "NHWC" else a for a in (y, biased, gx)]
+    assert all(a.flags.c_contiguous for a in (y, biased, gx, gw))
+    return *images, gw
+
+
+def check_equal(found, want, dtype):
+    assert found.dtype == dtype
+    assert found.shape == want.shape
+    np.testing.assert_array_equal(found, want)
+
+
+# -- values --------------------------------------------------------------------------------------------------
+
+
+def test_the_loops_agree_with_scipy():
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 3, 7, 6)), rng.standard_normal((4, 3, 3, 2))
+    y, *_ = loops(x, w, np.ones, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+    for n, o in itertools.product(range(2), range(4)):
+        want = sum(signal.correlate(x[n, c], w[o, c], mode="valid") for c in range(3))
+        np.testing.assert_allclose(y[n, o], want, rtol=1e-12, atol=1e-12)
+    y, *_ = loops(x[:, :1], w[:, :1], np.ones, (1, 1), ((2, 2), (1, 1)), (1, 1), 1)
+    np.testing.assert_allclose(y[0, 0], signal.correlate(x[0, 0], w[0, 0]), rtol=1e-12, atol=1e-12)
+
+
+@every_case
+@every_layout
+@every_dtype
+@every_implementation
+def test_whole_numbers_come_out_exactly(kernels, dtype, layout, name):
+    args, (y, gx, gw) = expected(name)
+    found = run(kernels, name, layout, *[a.astype(dtype) for a in args])
+    for a, want in zip(found, (y, y + args[2][:, None, None], gx, gw), strict=True):
+        check_equal(a, want, dtype)
+
+
+@pytest.mark.parametrize("name", ["5x5", "dilation and stride", "wide groups", "channels 33 to 33", "1x1"])
+@every_layout
+@every_dtype
+@every_implementation
+def test_rounding_is_that_of_a_sum(kernels, dtype, layout, name):
+    args, (y, gx, gw) = expected(name, exact=False)
+    found = run(kernels, name, layout, *[a.astype(dtype) for a in args])
+    rounding = 4 * np.finfo(dtype).eps
+    for a, want in zip(found, (y, y + args[2][:, None, None], gx, gw), strict=True):
+        terms = (args[0].size * args[1].size / a.size) ** 0.5
+        np.testing.assert_allclose(a, want, rtol=0, atol=rounding * terms * np.abs(want).max())
+
+
+@every_implementation
+@every_dtype
+def test_the_default_parameters(kernels, dtype):
+    args, (y, gx, gw) = expected("even kernel")
+    x, w, bias, g = (a.astype(dtype) for a in args)
+    check_equal(kernels.conv2d(x, w), y, dtype)
+    check_equal(kernels.conv2d(x, w, bias), y + args[2][:, None, None], dtype)
+    check_equal(kernels.conv2d_input_gradient(g, w, x.shape), gx, dtype)
+    check_equal(kernels.conv2d_weight_gradient(x, g, w.shape), gw, dtype)
+
+
+def test_larger_problems_agree():
+    """Sizes at which the compiled kernels cut rows, channels and pixels into blocks and hand parts to threads."""
+    rng = np.random.default_rng(1)
+    shapes = [
+        ((3, 40, 30, 31), (70, 40, 3, 3), {"padding": ((1, 1), (1, 1))}),
+        ((2, 3, 64, 70), (33, 3, 7, 7), {"stride": (2, 2), "padding": ((3, 2), (3, 3))}),
+        ((5, 128, 14, 13), (130, 64, 3, 3), {"groups": 2, "padding": ((1, 1), (1, 1))}),
+        ((4, 300, 9, 8), (20, 300, 1, 1), {}),
+        ((2, 1, 40, 450), (8, 1, 5, 5), {"dilation": (2, 3)}),
+    ]
+    for (x_shape, w_shape, more), layout in itertools.product(shapes, ("NCHW", "NHWC")):
+        x = arranged(whole_numbers(rng, x_shape).astype(np.float32), layout)
+        w, bias = (whole_numbers(rng, s).astype(np.float32) for s in (w_shape, w_shape[:1]))
+        y = reference.conv2d(x, w, bias, layout=layout, **more)
+        g = whole_numbers(rng, y.shape).astype(np.float32)
+        wanted = (
+            y,
+            reference.conv2d_input_gradient(g, w, x.shape, layout=layout, **more),
+            reference.conv2d_weight_gradient(x, g, w.shape, layout=layout, **more),
+        )
+        for name, kernels in IMPLEMENTATIONS.items():
+            if name == "reference":
+                continue
+            for count in (1, 3):
+                with threads(count):
+                    found = (
+                        kernels.conv2d(x, w, bias, layout=layout, **more),
+                        kernels.conv2d_input_gradient(g, w, x.shape, layout=layout, **more),
+                        kernels.conv2d_weight_gradient(x, g, w.shape, layout=layout, **more),
+                    )
+                for a, want in zip(found, wanted, strict=True):
+                    np.testing.assert_array_equal(a, want, err_msg=f"{name}: {x_shape}, {w_shape}, {more}, {layout}")
+
+
+# -- memory --------------------------------------------------------------------------------------------------
+
+
+def fortran(a):
+    return np.asfortranarray(a)
+
+
+def reversed_and_spaced(a):
+    wide = np.repeat(a, 2, axis=-1)[..., ::-1]
+    return np.ascontiguousarray(wide)[..., ::-1][..., ::2]
+
+
+def read_only(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+@pytest.mark.parametrize("change", [fortran, reversed_and_spaced, read_only])
+@pytest.mark.parametrize("name", ["unequal padding", "groups", "1x1", "stride 2"])
+@every_layout
+@every_implementation
+def test_arguments_of_any_order_in_memory(kernels, layout, name, change):
+    (x, w, bias, g), (y, gx, gw) = expected(name)
+    more = params(name, layout)
+    x, g = arranged(x, layout), arranged(g, layout)
+    before = [a.copy() for a in (x, w, bias, g)]
+    check_equal(kernels.conv2d(change(x), change(w), change(bias), **more),
+                arranged(y + bias[:, None, None], layout), float)  # fmt: skip
+    check_equal(kernels.conv2d_input_gradient(change(g), change(w), x.shape, **more), arranged(gx, layout), float)
+    check_equal(kernels.conv2d_weight_gradient(change(x), change(g), w.shape, **more), gw, float)
+    for a, kept in zip((x, w, bias, g), before, strict=True):
+        np.testing.assert_array_equal(a, kept)
+
+
+@every_implementation
+def test_arguments_without_memory_of_their_own(kernels):
+    """The adjoint of a sum is one number that was broadcast."""
+    (x, w, _, g), _ = expected("unequal padding")
+    more = params("unequal padding")
+    one = np.broadcast_to(np.float64(1.0), g.shape)
+    for found, want in (
+        (kernels.conv2d_input_gradient(one, w, x.shape, **more),
+         kernels.conv2d_input_gradient(one.copy(), w, x.shape, **more)),
+        (kernels.conv2d_weight_gradient(x, one, w.shape, **more),
+         kernels.conv2d_weight_gradient(x, one.copy(), w.shape, **more)),
+        (kernels.conv2d(np.broadcast_to(x[:1], x.shape), w, **more), kernels.conv2d(x[[0, 0]], w, **more)),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(found, want)
+
+
+@pytest.mark.parametrize(
+    "name", ["unequal padding", "dilation and stride", "wide groups", "stride 3 beyond the kernel"]
+)
+@every_layout
+@every_implementation
+def test_nan_reaches_what_it_must_and_nothing_else(kernels, layout, name):
+    """Nothing is read outside the arrays, and no pixel that a stride skips; the zeros of a padding are numbers."""
+    (x, w, _, g), _ = expected(name)
+    _, _, stride, padding, dilation, groups = CASES[name]
+    more, ones = params(name, layout), np.ones_like
+    x, g = x.copy(), g.copy()
+    x[0, 0, 1, 1] = g[0, -1, 0, 0] = np.nan
+    y, _, _, from_x = loops(x, ones(w), np.ones, stride, padding, dilation, groups)
+    _, _, gx, _ = loops(ones(x), ones(w), lambda shape: g, stride, padding, dilation, groups)
+    padded = np.pad(ones(x), ((0, 0), (0, 0), *padding))
+    _, _, _, from_g = loops(padded, ones(w), lambda shape: g, stride, ((0, 0), (0, 0)), dilation, groups)
+    x, g, y, gx = (arranged(a, layout) for a in (x, g, y, gx))
+    check_equal(kernels.conv2d(x, ones(w), **more), y, float)
+    check_equal(kernels.conv2d_weight_gradient(x, ones(g), w.shape, **more), from_x, float)
+    check_equal(kernels.conv2d_input_gradient(g, ones(w), x.shape, **more), gx, float)
+    check_equal(kernels.conv2d_weight_gradient(ones(x), g, w.shape, **more), from_g, float)
+
+
+# -- dtypes that have no compiled kernel ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["unequal padding", "groups", "dilation and stride"])
+@every_layout
+def test_complex_numbers(layout, name):
+    """Linear in each argument, without conjugation."""
+    parts = [expected(name, exact=exact)[0] for exact in (True, False)]
+    x, w, bias, g = (a + 1j * b for a, b in zip(*parts, strict=True))
+    y, _, gx, gw = loops(x, w, lambda shape: g, *CASES[name][2:])
+    found = run(reference, name, layout, x, w, bias, g)
+    for a, want in zip(found, (y, y + bias[:, None, None], gx, gw), strict=True):
+        assert a.dtype == np.complex128
+        np.testing.assert_allclose(a, want, rtol=1e-12, atol=1e-12)
+    single = run(reference, name, layout, *[a.astype(np.complex64) for a in (x, w, bias, g)])
+    assert {a.dtype for a in single} == {np.dtype(np.complex64)}
+
+
+def test_half_precision_is_summed_in_single():
+    """3,000 ones and halves: sums in float16 would stop growing at 2,048."""
+    x, w = np.ones((1, 3000, 2, 2), np.float16), np.full((2, 3000, 1, 1), 0.5, np.float16)
+    y = reference.conv2d(x, w, np.array([0.25, 1.0], np.float16))
+    check_equal(y, np.array([1500.0, 1501.0])[None, :, None, None] * np.ones((1, 2, 2, 2)), np.float16)
+    g = np.ones((1, 2, 2, 2), np.float16)
+    check_equal(reference.conv2d_input_gradient(g, w, x.shape), np.ones(x.shape), np.float16)
+    check_equal(reference.conv2d_weight_gradient(x, g, w.shape), np.full(w.shape, 4.0), np.float16)
+    long = np.ones((3000, 1, 1, 1), np.float16)
+    check_equal(reference.conv2d_weight_gradient(long, long, (1, 1, 1, 1)), np.full((1, 1, 1, 1), 3000.0), np.float16)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "result"),
+    [
+        ("f4", "f8", "f8"),
+        ("f2", "f4", "f4"),
+        ("f4", "c8", "c8"),
+        ("f8", "c8", "c16"),
+        (">f8", "f8", "f8"),
+        ("g", "f4", "g"),
+    ],
+)
+def test_mixed_dtypes_are_promoted(first, second, result):
+    (x, w, bias, g), (y, gx, gw) = expected("stride 1, 3")
+    more = params("stride 1, 3")
+    check_equal(reference.conv2d(x.astype(first), w.astype(second), **more), y, result)
+    biased = reference.conv2d(x.astype(first), w.astype(first), bias.astype(second), **more)
+    check_equal(biased, y + bias[:, None, None], result)
+    check_equal(reference.conv2d_input_gradient(g.astype(first), w.astype(second), x.shape, **more), gx, result)
+    check_equal(reference.conv2d_weight_gradient(x.astype(first), g.astype(second), w.shape, **more), gw, result)
+
+
+# -- another oracle ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if not n.startswith("no ")])
+def test_pytorch_agrees(name):
+    torch = pytest.importorskip("torch")
+    args, _ = expected(name, exact=False)
+    _, _, stride, ((top, bottom), (left, right)), dilation, groups = CASES[name]
+    x, w, bias, g = (torch.tensor(a, requires_grad=True) for a in args)
+    padded = torch.nn.functional.pad(x, (left, right, top, bottom))
+    y = torch.nn.functional.conv2d(padded, w, bias, stride=stride, dilation=dilation, groups=groups)
+    gx, gw = torch.autograd.grad(y, (x, w), g)
+    for kernels in IMPLEMENTATIONS.values():
+        _, *found = run(kernels, name, "NCHW", *args)
+        for a, want in zip(found, (y, gx, gw), strict=True):
+            np.testing.assert_allclose(a, want.detach().numpy(), rtol=1e-11, atol=1e-11)
+
+
+# -- errors --------------------------------------------------------------------------------------------------
+
+WRONG = {
+    "rank of x": (((3, 5, 5), (2, 3, 3, 3), {}), r"4 (axes|dimensions).*got shapes? .*\(3, 5, 5\)"),
+    "rank of w": (((1, 3, 5, 5), (2, 3, 3), {}), r"4 .*got shapes? .*\(2, 3, 3\)"),
+    "channels": (((1, 3, 5, 5), (2, 4, 3, 3), {}), r"3 channels.*\(2, 4, 3, 3\)"),
+    "groups of channels": (((1, 3, 5, 5), (2, 1, 3, 3), {"groups": 2}), r"groups.*3 channels|3 channels.*groups"),
+    "groups of filters": (((1, 4, 5, 5), (3, 2, 3, 3), {"groups": 2}), r"\(3, 2, 3, 3\)"),
+    "layout of x": (((1, 3, 5, 5), (2, 3, 3, 3), {"layout": "NHWC"}), r"5 channels"),
+    "large kernel": (((1, 3, 5, 5), (2, 3, 6, 3), {}), r"spans 6 pixels.* 5"),
+    "large dilated kernel": (((1, 3, 5, 5), (2, 3, 3, 3), {"dilation": (1, 3)}), r"spans 7 pixels.* 5"),
+    "zero stride": (((1, 3, 5, 5), (2, 3, 3, 3), {"stride": (0, 1)}), r"stride .*must be positive"),
+    "negative dilation": (((1, 3, 5, 5), (2, 3, 3, 3), {"dilation": (1, -1)}), r"dilation .*must be positive"),
+    "empty kernel": (((1, 3, 5, 5), (2, 3, 0, 3), {}), r"must be positive"),
+    "unknown layout": (((1, 3, 5, 5), (2, 3, 3, 3), {"layout": "CHWN"}), r"layout .*\"NCHW\" or \"NHWC\""),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+@every_implementation
+def test_errors_name_the_kernel_and_what_does_not_fit(kernels, what):
+    (x, w, more), message = WRONG[what]
+    g = np.ones((1, w[0], 3, 3))
+    with pytest.raises(ValueError, match=f"^conv2d: .*{message}"):
+        kernels.conv2d(np.ones(x), np.ones(w), **more)
+    with pytest.raises(ValueError, match=f"^conv2d_input_gradient: .*{message}"):
+        kernels.conv2d_input_gradient(g, np.ones(w), x, **more)
+    with pytest.raises(ValueError, match=f"^conv2d_weight_gradient: .*{message}"):
+        kernels.conv2d_weight_gradient(np.ones(x), g, w, **more)
+
+
+@every_implementation
+def test_errors_of_bias_and_adjoint(kernels):
+    x, w = np.ones((1, 3, 5, 5)), np.ones((2, 3, 3, 3))
+    with pytest.raises(
+        ValueError, match=r"^conv2d: bias must have shape \(2,\), one number for each filter, got \(3,\)"
+    ):
+        kernels.conv2d(x, w, np.ones(3))
+    with pytest.raises(ValueError, match=r"^conv2d_input_gradient: .*\(1, 2, 3, 3\), got \(1, 2, 4, 3\)"):
+        kernels.conv2d_input_gradient(np.ones((1, 2, 4, 3)), w, x.shape)
+    with pytest.raises(ValueError, match=r"^conv2d_weight_gradient: .*\(1, 2, 3, 3\), got \(2, 2, 3, 3\)"):
+        kernels.conv2d_weight_gradient(x, np.ones((2, 2, 3, 3)), w.shape)
+
+
+def test_compiled_kernels_take_one_dtype():
+    cpu = IMPLEMENTATIONS["cpu"]
+    x, w = np.ones((1, 3, 5, 5)), np.ones((2, 3, 3, 3))
+    with pytest.raises(TypeError, match=r"^conv2d: .*x: float64, w: float32; convert with \.astype"):
+        cpu.conv2d(x, w.astype("f"))
+    with pytest.raises(TypeError, match=r"^conv2d: .*x: int64, w: int64"):
+        cpu.conv2d(x.astype(int), w.astype(int))
+    with pytest.raises(TypeError, match=r"^conv2d_weight_gradient: .*x: float64, g: float32"):
+        cpu.conv2d_weight_gradient(x, np.ones((1, 2, 3, 3), "f"), w.shape)
+
+
+@pytest.mark.parametrize("name", ["unequal padding", "groups", "1x1", "no channels", "no pixels"])
+@every_layout
+def test_relu_on_the_way_out(layout, name):
+    cpu = IMPLEMENTATIONS["cpu"]
+    (x, w, bias, _), (y, _, _) = expected(name)
+    x, y, more = arranged(x, layout), arranged(y + bias[:, None, None], layout), params(name, layout)
+    check_equal(cpu.conv2d(x, w, bias, activation="relu", **more), np.maximum(y, 0), float)
+    with pytest.raises(ValueError, match="^conv2d: activation must be None or \"relu\", got 'tanh'"):
+        cpu.conv2d(x, w, activation="tanh", **more)
