@@ -90,6 +90,9 @@ def conv2d(
     out = np.empty(problem.out_shape, x.dtype)
     if out.size == 0:
         return out
+    if x.size == 0:  # no channels, or pixels of the padding alone
+        out[...] = 0 if bias is None else bias if layout == "NHWC" else bias[:, None, None]
+        return np.maximum(out, 0, out=out) if activation else out
     terms = w.size // w.shape[0]
     filters = _panels(problem.groups, problem.channels_out, terms, x.dtype)
     parallel_for(
