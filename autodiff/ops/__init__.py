@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autodiff.ops import (
+    activations,
     axes,
     cumulative,
     dtypes,
@@ -26,11 +27,26 @@ from autodiff.ops import (
     signal,
     ufunc_methods,
 )
+from autodiff.ops.activations import (
+    elu,
+    gelu,
+    hard_sigmoid,
+    hard_tanh,
+    leaky_relu,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+)
 from autodiff.ops.compiled import enable_kernels, kernels_enabled
 from autodiff.ops.convolution import conv1d, conv2d, conv_transpose2d
 from autodiff.ops.pooling import avg_pool2d, max_pool2d
+from autodiff.ops.softmax import log_softmax, softmax, softmax_cross_entropy
 
 __all__ = [
+    "activations",
     "avg_pool2d",
     "axes",
     "conv1d",
@@ -41,12 +57,18 @@ __all__ = [
     "einsum",
     "elementwise",
     "elementwise_functions",
+    "elu",
     "enable_kernels",
     "extrema",
+    "gelu",
+    "hard_sigmoid",
+    "hard_tanh",
     "indexing",
     "joining",
     "kernels_enabled",
     "kinks",
+    "leaky_relu",
+    "log_softmax",
     "matrix",
     "max_pool2d",
     "norms",
@@ -55,9 +77,17 @@ __all__ = [
     "products",
     "quantiles",
     "reductions",
+    "relu",
+    "relu6",
     "repeat",
     "selection",
+    "selu",
     "shape",
+    "sigmoid",
     "signal",
+    "silu",
+    "softmax",
+    "softmax_cross_entropy",
+    "softplus",
     "ufunc_methods",
 ]

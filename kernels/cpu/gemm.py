@@ -74,7 +74,7 @@ def finish(c, at, row, rows, columns, bias, bias_at, activation):
     if activation == RELU:
         for i in range(rows):
             for j in range(columns):
-                if c[at + i * row + j] <= 0:  # noqa: PLR1730 - max(0, NaN) would be 0
+                if c[at + i * row + j] <= 0:  # not max(0, ...), which is 0 for NaN
                     c[at + i * row + j] = 0
 
 
