@@ -31,7 +31,8 @@ class Bar:
     def __init__(self, label: str, total: int | None, *, start: int = 0, show: bool = True) -> None:
         from tqdm import tqdm
 
-        terminal = sys.stderr.isatty()
+        self._terminal = terminal = sys.stderr.isatty()
+        self._said = ""
         self._bar = tqdm(
             desc=label, total=total, initial=start, unit="batch", disable=not show, dynamic_ncols=terminal,
             mininterval=0.2 if terminal else 15.0,
@@ -55,8 +56,11 @@ class Bar:
         return self.examples / self.seconds if self.seconds > 0 else 0.0
 
     def say(self, text: str) -> None:
-        """Show a text behind the bar at once."""
-        self._bar.set_postfix_str(text)
+        """Show a text behind the bar at once; in a file, where every change is another line, only if it is news."""
+        news = text.partition(":")[0]
+        if self._terminal or news != self._said:
+            self._bar.set_postfix_str(text)
+        self._said = news
 
     def leave_out(self, seconds: float) -> None:
         """Leave a time out of the rate."""
@@ -76,7 +80,7 @@ def compilation(started: Callable[[str], object], ended: Callable[[float], objec
     Parameters
     ----------
     started
-        Called with the function's name; nested compilations are reported too.
+        Called with the function's name, for nested compilations too, but not for Numba's own functions.
     ended
         Called, at the end of the outermost one, with the seconds that it took.
     """
@@ -94,7 +98,9 @@ def compilation(started: Callable[[str], object], ended: Callable[[float], objec
             if self.depth == 0:
                 self.since = time.perf_counter()
             self.depth += 1
-            started(event.data["dispatcher"].py_func.__name__)
+            function = event.data["dispatcher"].py_func
+            if not function.__module__.startswith("numba."):
+                started(function.__name__)
 
         def on_end(self, event: Any) -> None:  # noqa: ARG002 - Numba's signature
             self.depth -= 1
