@@ -294,7 +294,7 @@ def test_fetch_reasons(serve):
 
 def test_an_address_that_does_not_answer(monkeypatch):
     never = threading.Event()
-    monkeypatch.setattr(store.urllib.request, "urlopen", lambda *_, **__: never.wait(30))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: never.wait(30))
     with pytest.raises(nn_data.DownloadError, match=r"no answer within 0\.01 s"):
         nn_data.fetch(["http://127.0.0.1/"], lambda _: None, connect_seconds=0.01)
     never.set()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import sys
 import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +49,17 @@ def _open(url: str, seconds: float) -> Any:
     """
     if not url.startswith(("http://", "https://")):
         raise OSError(f"not an address of the web: {url}")
+    import urllib.error
+    import urllib.request
+    from http.client import HTTPException
+
     found: list[Any] = []
 
     def attempt() -> None:
         try:
             request = urllib.request.Request(url, headers=_AGENT)  # noqa: S310 - http and https only, see above
             found.append(urllib.request.urlopen(request, timeout=seconds))  # noqa: S310
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except (OSError, ValueError, HTTPException) as error:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()  # it holds the connection
             found.append(error)
@@ -121,13 +122,15 @@ def fetch(
     DownloadError
         If no address gave the file; the message has the reason for each.
     """
+    from http.client import HTTPException  # here, because it takes longer to import than all the rest
+
     reasons = []
     for url in urls:
         try:
             with _open(url, connect_seconds) as response:
                 content = _read(response, limit, progress)
             check(content)
-        except (OSError, DataError, http.client.HTTPException) as error:
+        except (OSError, DataError, HTTPException) as error:
             reasons.append(f"{url}: {error}")
         else:
             return content
