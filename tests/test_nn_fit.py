@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nn
 from autodiff import tree, value_and_grad
+from autodiff.ops import softmax_cross_entropy as cross_entropy
 from nn.checkpoint import CheckpointError, load_checkpoint, load_weights
 from nn.data import Batches
 from nn.history import History, smooth
@@ -20,6 +22,7 @@ from nn.training.evaluation import evaluate, predict
 from nn.training.finite import NonFiniteError, all_finite
 from nn.training.fit import fit
 from nn.training.interrupt import Interrupted
+from nn.training.supervised import Supervised
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -517,6 +520,48 @@ def test_evaluate_weighs_by_examples():
     assert evaluate(small_model(), data, loss=loss, metrics={"loss": lambda z, y: 1.0}, call=outputs) == {"loss": 1.0}
     with pytest.raises(ValueError, match="evaluate: no batch"):
         evaluate(small_model(), [])
+
+
+def test_supervised():
+    model = nn.Sequential(nn.Dropout(0.5), nn.Dense(4, 3, dtype=np.float64, rng=0))
+    batch = examples()
+    entropy = Supervised(cross_entropy)
+    value, same = entropy(model, batch, train=False)
+    assert value == cross_entropy(model(batch[0]), batch[1])
+    assert same == model
+    dropped, _ = nn.apply(model, batch[0], train=True, rng=5)
+    value = entropy(model, batch, train=True, rng=np.random.default_rng(5))[0]
+    assert value == cross_entropy(dropped, batch[1])
+    penalised = Supervised(cross_entropy, penalty=lambda m: 0.1 * np.sum(m.layers[1].weight ** 2))
+    extra = penalised(model, batch, train=True, rng=np.random.default_rng(5))[0] - value
+    assert extra == pytest.approx(0.1 * np.sum(model.layers[1].weight ** 2))
+    assert penalised(model, batch, train=False)[0] == entropy(model, batch, train=False)[0]
+
+
+def test_supervised_is_evaluated_once():
+    calls = []
+
+    def model(x):
+        calls.append(len(x))
+        return x
+
+    got = evaluate(model, small_data(shuffle=False), loss=Supervised(lambda z, y: 3.0), metrics={"n": lambda z, y: 1.0})
+    assert got == {"loss": 3.0, "n": 1.0}
+    assert len(calls) == 7
+
+
+def test_layers_train_and_resume(tmp_path):
+    def go(**options):
+        parts = (nn.Dense(4, 6, rng=1), nn.BatchNorm(6), np.tanh, nn.Dropout(0.2), nn.Dense(6, 3, rng=2))
+        x, y = examples()
+        data = Batches(x.astype(np.float32), y, batch_size=8)
+        return run(data, model=nn.Sequential(*parts), loss=Supervised(cross_entropy), **options)
+
+    whole = go(epochs=4)
+    assert whole.history["loss"][-1] < whole.history["loss"][0]
+    assert np.any(whole.model.layers[1].mean != 0), "the running mean is carried along"
+    go(epochs=2, checkpoint=tmp_path / "f")
+    assert go(epochs=4, checkpoint=tmp_path / "f", resume=True).model == whole.model
 
 
 def test_predict():

@@ -9,6 +9,7 @@ import numpy as np
 
 from nn.training.loop import count_examples
 from nn.training.progress import Bar
+from nn.training.supervised import Supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,8 +39,7 @@ def evaluate(
     loss : callable
         As for `fit`; it is called with ``train=False`` and ``rng=None``.
     metrics : dict of callables
-        By name, ``metric(outputs, targets)``. One that is called ``"loss"`` takes the place of `loss`, which saves a
-        second evaluation of the model.
+        By name, ``metric(outputs, targets)``. One that is called ``"loss"`` takes the place of `loss`.
     call : callable
         What the model's outputs are: ``call(model, inputs)``.
     progress : bool
@@ -62,6 +62,8 @@ def evaluate(
     >>> evaluate(2.0, data, metrics={"error": mean_absolute_error}, call=lambda model, x: model * x)
     {'error': 1.75}
     """
+    # What a `Supervised` loss adds up is known from the outputs that the metrics need: one evaluation is enough.
+    wanted = {"loss": loss.criterion, **(metrics or {})} if isinstance(loss, Supervised) else dict(metrics or {})
     totals: dict[str, float] = {}
     examples = 0
     total = len(data) if isinstance(data, Sized) else None
@@ -70,11 +72,11 @@ def evaluate(
         count = count_examples(batch)
         examples += count
         found = {}
-        if loss is not None and "loss" not in (metrics or ()):
-            found["loss"] = float(loss(model, batch, train=False, rng=None)[0])
-        if metrics:
+        if wanted:
             outputs = call(model, batch[0])
-            found.update({name: float(metric(outputs, batch[1])) for name, metric in metrics.items()})
+            found = {name: float(metric(outputs, batch[1])) for name, metric in wanted.items()}
+        if loss is not None and "loss" not in found:
+            found["loss"] = float(loss(model, batch, train=False, rng=None)[0])
         for name, value in found.items():
             totals[name] = totals.get(name, 0.0) + count * value
         bar.step(count, "")
