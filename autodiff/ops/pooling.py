@@ -121,8 +121,7 @@ def _pick(x: Any, index: Any, at: _Windows, known: _Known) -> Any:
 
 def _put(g: Any, index: Any, at: _Windows, shape: tuple[int, ...]) -> Any:
     if _compiled(g):
-        disjoint = at.window == at.stride == (2, 2) and not any(map(any, at.padding))
-        return cpu().max_pool2d_gradient(g, index, shape, at.layout, disjoint_2x2=disjoint)
+        return cpu().max_pool2d_gradient(g, index, shape, at.layout, windows=at[:3])
     first = shape if at.layout == "NCHW" else (shape[0], shape[3], shape[1], shape[2])
     out = np.zeros((*first[:2], first[2] * first[3]), dtype_of(g))
     n, c = np.ogrid[: first[0], : first[1]]

@@ -10,9 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from kernels.cpu.jit import kernel
+from kernels.cpu import pooling_plain
+from kernels.cpu.host import host
 from kernels.cpu.memory import flat
 from kernels.cpu.threads import parallel_for
+
+if host().vectorised:
+    from kernels.cpu import pooling_vector
 
 __all__ = [
     "avg_pool2d",
@@ -25,211 +29,7 @@ __all__ = [
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 GRAIN = 1 << 16  # items that are worth a thread of their own
-
-
-# -- maximum, channels first -----------------------------------------------------------------------------------
-
-
-@kernel(inline=True)
-def wins(value, best):
-    return value > best or (value != value and best == best)
-
-
-@kernel
-def max_planes(start, stop, x, height, width, out_h, out_w, window, stride, before, y, index):
-    """Planes [start, stop): y and index of every window."""
-    for plane in range(start, stop):
-        at, out = plane * height * width, plane * out_h * out_w
-        for i in range(out_h):
-            top = i * stride[0] - before[0]
-            first_h, last_h = max(top, 0), min(top + window[0], height)
-            for j in range(out_w):
-                left = j * stride[1] - before[1]
-                first_w, last_w = max(left, 0), min(left + window[1], width)
-                where = first_h * width + first_w
-                best = x[at + where]
-                for h in range(first_h, last_h):
-                    for w in range(first_w, last_w):
-                        value = x[at + h * width + w]
-                        if wins(value, best):
-                            best, where = value, h * width + w
-                y[out + i * out_w + j] = best
-                index[out + i * out_w + j] = where
-
-
-@kernel
-def max_planes_2x2(start, stop, x, height, width, out_h, out_w, y, index):
-    """The same for windows of 2 x 2 that neither overlap nor leave the image: in vectors."""
-    for plane in range(start, stop):
-        for i in range(out_h):
-            row, out = plane * height * width + 2 * i * width, (plane * out_h + i) * out_w
-            place = np.int32(2 * i * width)
-            down = np.int32(width)
-            for j in range(out_w):
-                a, b = x[row + 2 * j], x[row + 2 * j + 1]
-                c, d = x[row + width + 2 * j], x[row + width + 2 * j + 1]
-                best, where = a, np.int32(0)
-                if (b > best) | ((b != b) & (best == best)):
-                    best, where = b, np.int32(1)
-                if (c > best) | ((c != c) & (best == best)):
-                    best, where = c, down
-                if (d > best) | ((d != d) & (best == best)):
-                    best, where = d, np.int32(down + 1)
-                y[out + j] = best
-                index[out + j] = place + np.int32(2 * j) + where
-
-
-@kernel
-def scatter_planes(start, stop, g, index, out_size, size, gx):
-    """Planes [start, stop): add each adjoint where its maximum was."""
-    for plane in range(start, stop):
-        at = plane * size
-        for i in range(at, at + size):
-            gx[i] = 0
-        for i in range(plane * out_size, (plane + 1) * out_size):
-            gx[at + index[i]] += g[i]
-
-
-@kernel
-def scatter_planes_2x2(start, stop, g, index, height, width, out_h, out_w, gx):
-    """The same for windows of 2 x 2 that do not overlap: every item of a window is written once."""
-    for plane in range(start, stop):
-        at = plane * height * width
-        for i in range(out_h):
-            row, out = at + 2 * i * width, (plane * out_h + i) * out_w
-            place, down = np.int32(2 * i * width), np.int32(width)
-            for j in range(out_w):
-                where, value = index[out + j] - place - np.int32(2 * j), g[out + j]
-                gx[row + 2 * j] = value if where == 0 else 0
-                gx[row + 2 * j + 1] = value if where == 1 else 0
-            for j in range(out_w):
-                where, value = index[out + j] - place - np.int32(2 * j) - down, g[out + j]
-                gx[row + width + 2 * j] = value if where == 0 else 0
-                gx[row + width + 2 * j + 1] = value if where == 1 else 0
-            for j in range(2 * out_w, width):
-                gx[row + j] = 0
-                gx[row + width + j] = 0
-        for i in range(at + 2 * out_h * width, at + height * width):
-            gx[i] = 0
-
-
-@kernel
-def gather_planes(start, stop, t, index, out_size, size, y):
-    for plane in range(start, stop):
-        for i in range(plane * out_size, (plane + 1) * out_size):
-            y[i] = t[plane * size + index[i]]
-
-
-# -- maximum, channels last ------------------------------------------------------------------------------------
-
-
-@kernel
-def max_pixels(start, stop, x, height, width, channels, out_h, out_w, window, stride, before, y, index):
-    """Rows [start, stop) of the results of all images: the channels of a pixel are compared in vectors."""
-    for line in range(start, stop):
-        image, i = line // out_h, line % out_h
-        at = image * height * width * channels
-        top = i * stride[0] - before[0]
-        first_h, last_h = max(top, 0), min(top + window[0], height)
-        for j in range(out_w):
-            left = j * stride[1] - before[1]
-            first_w, last_w = max(left, 0), min(left + window[1], width)
-            out = (line * out_w + j) * channels
-            place = first_h * width + first_w
-            for c in range(channels):
-                y[out + c] = x[at + place * channels + c]
-                index[out + c] = place
-            for h in range(first_h, last_h):
-                for w in range(first_w, last_w):
-                    place = h * width + w
-                    source = at + place * channels
-                    for c in range(channels):
-                        value, best = x[source + c], y[out + c]
-                        take = (value > best) | ((value != value) & (best == best))
-                        y[out + c] = value if take else best
-                        index[out + c] = np.int32(place) if take else index[out + c]
-
-
-@kernel
-def scatter_pixels(start, stop, g, index, out_size, size, channels, gx):
-    """Images [start, stop): add each adjoint where its maximum was."""
-    for image in range(start, stop):
-        at, out = image * size * channels, image * out_size * channels
-        for i in range(at, at + size * channels):
-            gx[i] = 0
-        for pixel in range(out_size):
-            for c in range(channels):
-                i = out + pixel * channels + c
-                gx[at + index[i] * channels + c] += g[i]
-
-
-@kernel
-def gather_pixels(start, stop, t, index, out_size, size, channels, y):
-    for image in range(start, stop):
-        at, out = image * size * channels, image * out_size * channels
-        for pixel in range(out_size):
-            for c in range(channels):
-                i = out + pixel * channels + c
-                y[i] = t[at + index[i] * channels + c]
-
-
-# -- average, with strides for either layout -------------------------------------------------------------------
-
-
-@kernel(inline=True)
-def divisor(top, left, height, width, window, after, include_pad):
-    """Return the number of items that an average counts: those of the image, or of the padded image."""
-    if include_pad:
-        rows = min(top + window[0], height + after[0]) - top
-        columns = min(left + window[1], width + after[1]) - left
-    else:
-        rows = min(top + window[0], height) - max(top, 0)
-        columns = min(left + window[1], width) - max(left, 0)
-    return rows * columns
-
-
-@kernel(fast=True)
-def average(start, stop, x, sizes, window, stride, before, after, include_pad, y):
-    """Blocks [start, stop): a block is a plane (with one channel per pixel) or an image (channels last)."""
-    height, width, channels, out_h, out_w = sizes
-    for block in range(start, stop):
-        at = block * height * width * channels
-        for i in range(out_h):
-            top = i * stride[0] - before[0]
-            for j in range(out_w):
-                left = j * stride[1] - before[1]
-                out = ((block * out_h + i) * out_w + j) * channels
-                scale = x.dtype.type(1) / divisor(top, left, height, width, window, after, include_pad)
-                for c in range(channels):
-                    y[out + c] = 0
-                for h in range(max(top, 0), min(top + window[0], height)):
-                    for w in range(max(left, 0), min(left + window[1], width)):
-                        source = at + (h * width + w) * channels
-                        for c in range(channels):
-                            y[out + c] += x[source + c]
-                for c in range(channels):
-                    y[out + c] *= scale
-
-
-@kernel(fast=True)
-def spread_average(start, stop, g, sizes, window, stride, before, after, include_pad, gx):
-    """The transpose of `average`."""
-    height, width, channels, out_h, out_w = sizes
-    for block in range(start, stop):
-        at = block * height * width * channels
-        for i in range(at, at + height * width * channels):
-            gx[i] = 0
-        for i in range(out_h):
-            top = i * stride[0] - before[0]
-            for j in range(out_w):
-                left = j * stride[1] - before[1]
-                out = ((block * out_h + i) * out_w + j) * channels
-                scale = g.dtype.type(1) / divisor(top, left, height, width, window, after, include_pad)
-                for h in range(max(top, 0), min(top + window[0], height)):
-                    for w in range(max(left, 0), min(left + window[1], width)):
-                        target = at + (h * width + w) * channels
-                        for c in range(channels):
-                            gx[target + c] += g[out + c] * scale
+VECTORS = host().vectorised
 
 
 # -- public ----------------------------------------------------------------------------------------------------
@@ -317,19 +117,23 @@ def max_pool2d(
         return y, index
     source, outputs = _contiguous(x), (y.reshape(-1), index.reshape(-1))
     if last:
-        parallel_for(max_pixels, n * out_h, source, height, width, c, out_h, out_w, window, stride, before, *outputs,
+        loop = pooling_vector.max_pixels if VECTORS else pooling_plain.max_pixels
+        parallel_for(loop, n * out_h, source, height, width, c, out_h, out_w, window, stride, before, *outputs,
                      grain=1 + GRAIN // (out_w * c))  # fmt: skip
-    elif window == (2, 2) == stride and before == (0, 0) and padding[0][1] == 0 == padding[1][1]:
-        parallel_for(max_planes_2x2, n * c, source, height, width, out_h, out_w, *outputs,
-                     grain=1 + GRAIN // (out_h * out_w))  # fmt: skip
     else:
-        parallel_for(max_planes, n * c, source, height, width, out_h, out_w, window, stride, before, *outputs,
+        loop = pooling_vector.max_planes if VECTORS and stride[1] <= 2 else pooling_plain.max_planes
+        parallel_for(loop, n * c, source, height, width, out_h, out_w, window, stride, before, *outputs,
                      grain=1 + GRAIN // (out_h * out_w * window[0] * window[1]))  # fmt: skip
     return y, index
 
 
 def max_pool2d_gradient(
-    g: Any, index: Any, input_shape: tuple[int, ...], layout: str = "NCHW", *, disjoint_2x2: bool = False
+    g: Any,
+    index: Any,
+    input_shape: tuple[int, ...],
+    layout: str = "NCHW",
+    *,
+    windows: tuple[Pair, Pair, Padding] | None = None,
 ) -> Any:
     """Return the adjoint of the images: each item of `g` added at its maximum.
 
@@ -339,8 +143,22 @@ def max_pool2d_gradient(
         Adjoint of the result of `max_pool2d`, and its index.
     input_shape
         The shape of the images.
-    disjoint_2x2
-        The windows were 2 x 2 with stride 2 and no padding, which has a faster way.
+    layout
+        As in `max_pool2d`.
+    windows
+        The window, stride and padding that `max_pool2d` was called with: knowing them makes it faster.
+
+    Returns
+    -------
+    ndarray
+        Array of `input_shape`.
+
+    Raises
+    ------
+    TypeError
+        If `g` is neither float32 nor float64.
+    ValueError
+        If `index` does not have the shape of `g` and dtype int32.
 
     Examples
     --------
@@ -355,20 +173,25 @@ def max_pool2d_gradient(
     if gx.size == 0 or g.size == 0:
         gx[...] = 0
         return gx
-    values, places = _contiguous(g), _contiguous(index)
+    values, places, out = _contiguous(g), _contiguous(index), gx.reshape(-1)
+    known = VECTORS and windows is not None
     if layout == "NHWC":
         n, height, width, c = input_shape
-        parallel_for(scatter_pixels, n, values, places, g.size // (n * c), height * width, c, gx.reshape(-1))
+        sizes = height, width, *g.shape[1:3]
+        if known:
+            window, stride, padding = windows  # type: ignore[misc]
+            before = padding[0][0], padding[1][0]
+            parallel_for(pooling_vector.scatter_pixels_of_windows, n * height, values, places, *sizes, c, window,
+                         stride, before, out, grain=1 + GRAIN // (width * c))  # fmt: skip
+        else:
+            parallel_for(pooling_plain.scatter_pixels, n, values, places, *sizes, c, out)
         return gx
     n, c, height, width = input_shape
-    grain = 1 + GRAIN // (height * width)
-    if disjoint_2x2:
-        parallel_for(
-            scatter_planes_2x2, n * c, values, places, height, width, *g.shape[2:], gx.reshape(-1), grain=grain
-        )
+    sizes, grain = (height, width, *g.shape[2:]), 1 + GRAIN // (height * width)
+    if known and windows == ((2, 2), (2, 2), ((0, 0), (0, 0))):
+        parallel_for(pooling_vector.scatter_planes_of_pairs, n * c, values, places, *sizes, out, grain=grain)
     else:
-        out_size = g.size // (n * c)
-        parallel_for(scatter_planes, n * c, values, places, out_size, height * width, gx.reshape(-1), grain=grain)
+        parallel_for(pooling_plain.scatter_planes, n * c, values, places, *sizes, out, grain=grain)
     return gx
 
 
@@ -388,11 +211,13 @@ def max_pool2d_gather(t: Any, index: Any, layout: str = "NCHW") -> Any:
     source, places = _contiguous(t), _contiguous(index)
     if layout == "NHWC":
         n, height, width, c = t.shape
-        parallel_for(gather_pixels, n, source, places, y.size // (n * c), height * width, c, y.reshape(-1))
+        parallel_for(
+            pooling_plain.gather_pixels, n, source, places, y.size // (n * c), height * width, c, y.reshape(-1)
+        )
     else:
         n, c, height, width = t.shape
         out_size = y.size // (n * c)
-        parallel_for(gather_planes, n * c, source, places, out_size, height * width, y.reshape(-1),
+        parallel_for(pooling_plain.gather_planes, n * c, source, places, out_size, height * width, y.reshape(-1),
                      grain=1 + GRAIN // out_size)  # fmt: skip
     return y
 
@@ -427,7 +252,7 @@ def avg_pool2d(
     y = np.empty((n, out_h, out_w, c) if layout == "NHWC" else (n, c, out_h, out_w), x.dtype)
     if y.size:
         before, after = (padding[0][0], padding[1][0]), (padding[0][1], padding[1][1])
-        parallel_for(average, blocks, _contiguous(x), sizes, window, stride, before, after, count_include_pad,
+        parallel_for(pooling_plain.average, blocks, _contiguous(x), sizes, window, stride, before, after, count_include_pad,
                      y.reshape(-1), grain=1 + GRAIN * blocks // x.size)  # fmt: skip
     return y
 
@@ -460,7 +285,7 @@ def avg_pool2d_gradient(
         return gx
     blocks, sizes = _blocks(input_shape, out_size, layout)
     before, after = (padding[0][0], padding[1][0]), (padding[0][1], padding[1][1])
-    parallel_for(spread_average, blocks, _contiguous(g), sizes, window, stride, before, after, count_include_pad,
+    parallel_for(pooling_plain.spread_average, blocks, _contiguous(g), sizes, window, stride, before, after, count_include_pad,
                  gx.reshape(-1), grain=1 + GRAIN * blocks // gx.size)  # fmt: skip
     return gx
 

@@ -29,11 +29,11 @@ REGISTER = host().register_constraint
 TILE_ROWS = 14 if host().registers >= 32 else 6
 
 
-def _int(value: int) -> ir.Constant:
+def constant_int(value: int) -> ir.Constant:
     return ir.Constant(I64, value)
 
 
-class _Vector:
+class Vector:
     """Vector operations of one element type at the host's width, emitted through an IR builder."""
 
     def __init__(self, builder: ir.IRBuilder, dtype: Any) -> None:
@@ -116,7 +116,7 @@ class _Vector:
         return halves[0], halves[1]
 
 
-def _transposed(vector: _Vector, rows: list[Any]) -> list[Any]:
+def _transposed(vector: Vector, rows: list[Any]) -> list[Any]:
     """Transpose a square block of registers: log2(lanes) rounds of perfect shuffles."""
     half = vector.lanes // 2
     for _ in range(vector.lanes.bit_length() - 1):
@@ -140,20 +140,20 @@ class _Tile:
         (self.a, self.a_row, self.a_step, self.a_table, self.b, self.b_step, self.b_table, self.count, self.c,
          self.c_row, self.rows, self.columns, self.accumulate) = self.function.args  # fmt: skip
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
-        self.vector = _Vector(self.builder, dtype)
+        self.vector = Vector(self.builder, dtype)
         self.emit()
 
     def emit(self) -> None:
         b, lanes = self.builder, self.vector.lanes
-        wide = b.zext(b.icmp_signed(">", self.columns, _int(lanes)), I64)
-        even = b.and_(b.add(self.rows, _int(1)), _int(-2))
-        key = b.add(b.mul(even, _int(2)), wide)
+        wide = b.zext(b.icmp_signed(">", self.columns, constant_int(lanes)), I64)
+        even = b.and_(b.add(self.rows, constant_int(1)), constant_int(-2))
+        key = b.add(b.mul(even, constant_int(2)), wide)
         done = self.function.append_basic_block("done")
         switch = b.switch(key, done)
         for rows in range(2, TILE_ROWS + 1, 2):
             for vectors in range(1, TILE_VECTORS + 1):
                 block = self.function.append_basic_block(f"tile{rows}x{vectors}")
-                switch.add_case(_int(2 * rows + vectors - 1), block)
+                switch.add_case(constant_int(2 * rows + vectors - 1), block)
                 b.position_at_end(block)
                 self.emit_body(rows, vectors)
                 b.branch(done)
@@ -167,19 +167,19 @@ class _Tile:
         computed twice.
         """
         b, v = self.builder, self.vector
-        self.last = b.sub(self.rows, _int(1))
-        mask = v.first_lanes(b.sub(self.columns, _int((vectors - 1) * v.lanes)))
+        self.last = b.sub(self.rows, constant_int(1))
+        mask = v.first_lanes(b.sub(self.columns, constant_int((vectors - 1) * v.lanes)))
         entry = b.block
         loop, end = self.function.append_basic_block("k"), self.function.append_basic_block("write")
-        b.cbranch(b.icmp_signed(">", self.count, _int(0)), loop, end)
+        b.cbranch(b.icmp_signed(">", self.count, constant_int(0)), loop, end)
         b.position_at_end(loop)
         k = b.phi(I64)
-        k.add_incoming(_int(0), entry)
+        k.add_incoming(constant_int(0), entry)
         sums = [b.phi(v.type) for _ in range(rows * vectors)]
         for total in sums:
             total.add_incoming(v.zero, entry)
         new = self.emit_step(k, sums, rows, vectors, mask)
-        following = b.add(k, _int(1))
+        following = b.add(k, constant_int(1))
         k.add_incoming(following, loop)
         for total, value in zip(sums, new, strict=True):
             total.add_incoming(value, loop)
@@ -206,7 +206,7 @@ class _Tile:
             b_start = b.mul(k, self.b_step)
         columns = []
         for j in range(vectors):
-            offset = b.add(b_start, _int(j * v.lanes))
+            offset = b.add(b_start, constant_int(j * v.lanes))
             if self.b_mode == "strided" and j == vectors - 1:  # what lies behind the last column may not be ours
                 columns.append(v.load_masked(self.b, offset, mask))
             else:
@@ -217,7 +217,7 @@ class _Tile:
             a_start = b.mul(k, self.a_step)
         new = []
         for i in range(rows):
-            row = self.last if i == rows - 1 else _int(i)
+            row = self.last if i == rows - 1 else constant_int(i)
             value = v.broadcast(self.a, b.add(a_start, b.mul(self.a_row, row)))
             new += [v.fma(value, columns[j], sums[i * vectors + j]) for j in range(vectors)]
             new[-vectors:] = [v.fence(value) for value in new[-vectors:]]
@@ -226,8 +226,8 @@ class _Tile:
     def emit_store(self, values: list[Any], rows: int, vectors: int, mask: Any, *, add: bool) -> None:
         b, v = self.builder, self.vector
         pairs = [(i, j) for i in range(rows) for j in range(vectors)]
-        starts = [b.mul(self.c_row, self.last if i == rows - 1 else _int(i)) for i in range(rows)]
-        offsets = {(i, j): b.add(starts[i], _int(j * v.lanes)) for i, j in pairs}
+        starts = [b.mul(self.c_row, self.last if i == rows - 1 else constant_int(i)) for i in range(rows)]
+        offsets = {(i, j): b.add(starts[i], constant_int(j * v.lanes)) for i, j in pairs}
         totals = dict(zip(pairs, values, strict=True))
         if add:
             for at in reversed(pairs):  # the last two rows may be one: read both before either is written
@@ -241,7 +241,7 @@ class _Tile:
                 v.store_masked(totals[at], self.c, offsets[at], mask)
 
 
-def _pointer(context: Any, builder: ir.IRBuilder, kind: Any, array: Any, offset: Any = None) -> Any:
+def pointer_to(context: Any, builder: ir.IRBuilder, kind: Any, array: Any, offset: Any = None) -> Any:
     data = context.make_array(kind)(context, builder, array).data
     return data if offset is None else builder.gep(data, [offset])
 
@@ -260,7 +260,7 @@ def _make_tile(a_mode: str, b_mode: str) -> Any:
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, v: Any) -> Any:
             name = f"autodiff_tile_{a_mode}_{b_mode}_f{a.dtype.bitwidth}"
             function = builder.module.globals.get(name) or _Tile(builder.module, a.dtype, a_mode, b_mode).function
-            arrays = {i: _pointer(context, builder, signature.args[i], v[i]) for i in (0, 4, 5, 8, 10)}
+            arrays = {i: pointer_to(context, builder, signature.args[i], v[i]) for i in (0, 4, 5, 8, 10)}
             for i in (0, 5, 10):
                 arrays[i] = builder.gep(arrays[i], [v[i + 1]])
             arguments = [arrays.get(i, value) for i, value in enumerate(v) if i not in {1, 6, 11}]
@@ -301,8 +301,8 @@ def _make_block_operation(name: str, emit_function: Any) -> Any:
                 function.linkage = "internal"
                 function.attributes.add("noinline")
                 emit_function(function, source.dtype)
-            source_pointer = _pointer(context, builder, kinds[0], v[0], v[1])
-            out_pointer = _pointer(context, builder, kinds[5], v[5], v[6])
+            source_pointer = pointer_to(context, builder, kinds[0], v[0], v[1])
+            out_pointer = pointer_to(context, builder, kinds[5], v[5], v[6])
             builder.call(function, [source_pointer, v[2], v[3], v[4], out_pointer, v[7]])
             return context.get_dummy_value()
 
@@ -314,42 +314,42 @@ def _make_block_operation(name: str, emit_function: Any) -> Any:
 def _emit_transpose(function: ir.Function, dtype: Any) -> None:
     source, row, rows, columns, out, out_row = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    vector = _Vector(builder, dtype)
-    last = builder.sub(rows, _int(1))
+    vector = Vector(builder, dtype)
+    last = builder.sub(rows, constant_int(1))
     inside = vector.first_lanes(columns)
     loaded = []
     for i in range(vector.lanes):
-        clamped = builder.select(builder.icmp_signed("<", _int(i), rows), _int(i), last)
+        clamped = builder.select(builder.icmp_signed("<", constant_int(i), rows), constant_int(i), last)
         loaded.append(vector.load_masked(source, builder.mul(row, clamped), inside))
-    mask, nothing = vector.first_lanes(rows), vector.first_lanes(_int(0))
+    mask, nothing = vector.first_lanes(rows), vector.first_lanes(constant_int(0))
     for k, value in enumerate(_transposed(vector, loaded)):
-        wanted = builder.select(builder.icmp_signed("<", _int(k), columns), mask, nothing)
-        vector.store_masked(value, out, builder.mul(out_row, _int(k)), wanted)
+        wanted = builder.select(builder.icmp_signed("<", constant_int(k), columns), mask, nothing)
+        vector.store_masked(value, out, builder.mul(out_row, constant_int(k)), wanted)
     builder.ret_void()
 
 
 def _emit_copy(function: ir.Function, dtype: Any) -> None:
     source, row, rows, columns, out, out_row = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    vector = _Vector(builder, dtype)
-    masks = [vector.first_lanes(builder.sub(columns, _int(j * vector.lanes))) for j in range(2)]
+    vector = Vector(builder, dtype)
+    masks = [vector.first_lanes(builder.sub(columns, constant_int(j * vector.lanes))) for j in range(2)]
     entry, loop, done = builder.block, function.append_basic_block("row"), function.append_basic_block("done")
-    builder.cbranch(builder.icmp_signed(">", rows, _int(0)), loop, done)
+    builder.cbranch(builder.icmp_signed(">", rows, constant_int(0)), loop, done)
     builder.position_at_end(loop)
     i = builder.phi(I64)
-    i.add_incoming(_int(0), entry)
+    i.add_incoming(constant_int(0), entry)
     start, target = builder.mul(i, row), builder.mul(i, out_row)
     prefetch = vector.declare("llvm.prefetch.p0", ir.VoidType(), [ir.IntType(8).as_pointer(), I32, I32, I32])
-    ahead = builder.mul(builder.add(i, _int(16)), row)  # rows may lie pages apart: fetch early
+    ahead = builder.mul(builder.add(i, constant_int(16)), row)  # rows may lie pages apart: fetch early
     for j in range(2):
-        address = builder.gep(source, [builder.add(ahead, _int(j * vector.lanes))])
+        address = builder.gep(source, [builder.add(ahead, constant_int(j * vector.lanes))])
         address = builder.bitcast(address, ir.IntType(8).as_pointer())
         builder.call(prefetch, [address, ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
     for j, mask in enumerate(masks):
-        offset = _int(j * vector.lanes)
+        offset = constant_int(j * vector.lanes)
         value = vector.load_masked(source, builder.add(start, offset), mask)
         vector.store_masked(value, out, builder.add(target, offset), mask)
-    following = builder.add(i, _int(1))
+    following = builder.add(i, constant_int(1))
     i.add_incoming(following, loop)
     builder.cbranch(builder.icmp_signed("<", following, rows), loop, done)
     builder.position_at_end(done)

@@ -1,0 +1,237 @@
+"""Windows of a whole vector of neighbours at a time: what LLVM does not find by itself in the loops of pooling.
+
+All arrays are one-dimensional, offsets and strides count items, `count` is at most the number of lanes.
+
+- `max_lanes(x, at, row, tap, rows, taps, place, place_row, lane_place, count, y, y_at, index, index_at)`:
+  `y[j] = max of x[at + h * row + w * tap + j]` over h < rows, w < taps, and in `index[j]` the position
+  `place + h * place_row + w + j * lane_place` of the first maximum.
+- `max_even_lanes`: the same with `x[at + h * row + w * tap + 2 * j]` and positions `... + 2 * j`.
+- `add_where(g, index, at, row, tap, rows, taps, place, count, out, out_at)`: `out[j] = sum of g[at + h * row +
+  w * tap + j]` over those h < rows, w < taps whose `index` there is `place`.
+- `spread_pairs(g, index, at, place, width, count, out, out_at)`: two rows of `out`, `width` apart; item 2 j or 2 j + 1
+  of the first or second is `g[at + j]` where `index[at + j]` is its position, counted from `place`; the others are 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from kernels.cpu.tiles_llvm import I32, I64, Vector, constant_int, pointer_to
+
+__all__ = ["add_where", "max_even_lanes", "max_lanes", "spread_pairs"]
+
+
+INDEX = ir.IntType(32)
+
+
+def _call(builder: ir.IRBuilder, context: Any, signature: Any, values: Any, name: str, body: Any) -> Any:
+    """Call the function `body` emits; array arguments become pointers. It is emitted once per module."""
+    arguments = [
+        pointer_to(context, builder, kind, value) if isinstance(kind, types.Array) else value
+        for kind, value in zip(signature.args, values, strict=True)
+    ]
+    element = signature.args[0].dtype
+    full_name = f"autodiff_{name}_f{element.bitwidth}"
+    function = builder.module.globals.get(full_name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+        function = ir.Function(builder.module, kind, full_name)
+        function.linkage = "internal"
+        function.attributes.add("alwaysinline")
+        inner = ir.IRBuilder(function.append_basic_block("entry"))
+        body(Lanes(inner, element), *function.args)
+        inner.ret_void()
+    builder.call(function, arguments)
+    return context.get_dummy_value()
+
+
+class Lanes(Vector):
+    """Vectors of numbers beside vectors of as many 32-bit positions."""
+
+    def __init__(self, builder: ir.IRBuilder, dtype: Any) -> None:
+        super().__init__(builder, dtype)
+        self.positions = ir.VectorType(INDEX, self.lanes)
+        self.position_suffix = f"v{self.lanes}i32"
+
+    def splat(self, value: Any) -> Any:
+        """Return a vector of a 64-bit integer, cut to 32 bits."""
+        narrow = self.builder.trunc(value, INDEX)
+        first = self.builder.insert_element(ir.Constant(self.positions, ir.Undefined), narrow, ir.Constant(I32, 0))
+        zeros = ir.Constant(self.positions, [0] * self.lanes)
+        return self.builder.shuffle_vector(first, ir.Constant(self.positions, ir.Undefined), zeros)
+
+    def ramp(self, step: Any) -> Any:
+        """Return 0, step, 2 step ..."""
+        return self.builder.mul(self.splat(step), ir.Constant(self.positions, list(range(self.lanes))))
+
+    def position_pointer(self, pointer: Any, offset: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(pointer, [offset]), self.positions.as_pointer())
+
+    def load_positions(self, pointer: Any, offset: Any, mask: Any) -> Any:
+        kinds = [self.positions.as_pointer(), I32, self.mask_type, self.positions]
+        function = self.declare(f"llvm.masked.load.{self.position_suffix}.p0", self.positions, kinds)
+        nothing = ir.Constant(self.positions, [-1] * self.lanes)
+        return self.builder.call(function, [self.position_pointer(pointer, offset), ir.Constant(I32, 4), mask, nothing])
+
+    def store_positions(self, value: Any, pointer: Any, offset: Any, mask: Any) -> None:
+        kinds = [self.positions, self.positions.as_pointer(), I32, self.mask_type]
+        function = self.declare(f"llvm.masked.store.{self.position_suffix}.p0", ir.VoidType(), kinds)
+        self.builder.call(function, [value, self.position_pointer(pointer, offset), ir.Constant(I32, 4), mask])
+
+    def load_even(self, pointer: Any, offset: Any, masks: tuple[Any, Any]) -> Any:
+        """Return items 0, 2, 4 ... of two vectors' worth of memory."""
+        parts = [
+            self.load_masked(pointer, self.builder.add(offset, constant_int(i * self.lanes)), masks[i])
+            for i in range(2)
+        ]
+        index = ir.Constant(self.positions, list(range(0, 2 * self.lanes, 2)))
+        return self.builder.shuffle_vector(parts[0], parts[1], index)
+
+    def window(self, rows: Any, taps: Any, start: list[Any], step: Any) -> list[Any]:
+        """Run `step(h, w, values) -> values` over the taps of a window, and return the last values."""
+        b, function = self.builder, self.builder.function
+        entry = b.block
+        outer, inner = function.append_basic_block("row"), function.append_basic_block("tap")
+        next_row, done = function.append_basic_block("next"), function.append_basic_block("done")
+        b.branch(outer)
+        b.position_at_end(outer)
+        h = b.phi(I64)
+        h.add_incoming(constant_int(0), entry)
+        outer_values = [b.phi(value.type) for value in start]
+        for phi, value in zip(outer_values, start, strict=True):
+            phi.add_incoming(value, entry)
+        b.branch(inner)
+        b.position_at_end(inner)
+        w = b.phi(I64)
+        w.add_incoming(constant_int(0), outer)
+        values = [b.phi(value.type) for value in start]
+        for phi, value in zip(values, outer_values, strict=True):
+            phi.add_incoming(value, outer)
+        new: list[Any] = step(h, w, values)
+        following = b.add(w, constant_int(1))
+        w.add_incoming(following, inner)
+        for phi, value in zip(values, new, strict=True):
+            phi.add_incoming(value, inner)
+        b.cbranch(b.icmp_signed("<", following, taps), inner, next_row)
+        b.position_at_end(next_row)
+        row = b.add(h, constant_int(1))
+        h.add_incoming(row, next_row)
+        for phi, value in zip(outer_values, new, strict=True):
+            phi.add_incoming(value, next_row)
+        b.cbranch(b.icmp_signed("<", row, rows), outer, done)
+        b.position_at_end(done)
+        return new
+
+
+def _emit_max(even: bool) -> Any:
+    def body(
+        v: Lanes, x: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, place: Any, place_row: Any,
+        lane_place: Any, count: Any, y: Any, y_at: Any, index: Any, index_at: Any,
+    ) -> None:  # fmt: skip
+        b = v.builder
+        mask = v.first_lanes(count)
+        reach = b.sub(b.mul(count, constant_int(2)), constant_int(1))
+        masks = v.first_lanes(reach), v.first_lanes(b.sub(reach, constant_int(v.lanes)))
+        ramp = v.ramp(lane_place)
+
+        def load(offset: Any) -> Any:
+            return v.load_even(x, offset, masks) if even else v.load_masked(x, offset, mask)
+
+        def step(h: Any, w: Any, best: list[Any]) -> list[Any]:
+            value = load(b.add(at, b.add(b.mul(h, row), b.mul(w, tap))))
+            where = b.add(v.splat(b.add(place, b.add(b.mul(h, place_row), w))), ramp)
+            first_nan = b.and_(b.fcmp_unordered("uno", value, value), b.fcmp_ordered("ord", best[0], best[0]))
+            wins = b.or_(b.fcmp_ordered(">", value, best[0]), first_nan)
+            return [b.select(wins, value, best[0]), b.select(wins, where, best[1])]
+
+        start = [load(at), b.add(v.splat(place), ramp)]
+        best, where = v.window(rows, taps, start, step)
+        v.store_masked(best, y, y_at, mask)
+        v.store_positions(where, index, index_at, mask)
+
+    return body
+
+
+def _emit_add_where(
+    v: Lanes, g: Any, index: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, place: Any, count: Any, out: Any,
+    out_at: Any,
+) -> None:  # fmt: skip
+    b = v.builder
+    mask, wanted = v.first_lanes(count), v.splat(place)
+
+    def step(h: Any, w: Any, total: list[Any]) -> list[Any]:
+        offset = b.add(at, b.add(b.mul(h, row), b.mul(w, tap)))
+        hit = b.icmp_signed("==", v.load_positions(index, offset, mask), wanted)
+        return [b.select(hit, b.fadd(total[0], v.load_masked(g, offset, mask)), total[0])]
+
+    (total,) = v.window(rows, taps, [v.zero], step)
+    v.store_masked(total, out, out_at, mask)
+
+
+def _emit_spread_pairs(
+    v: Lanes, g: Any, index: Any, at: Any, place: Any, width: Any, count: Any, out: Any, out_at: Any
+) -> None:
+    b = v.builder
+    mask = v.first_lanes(count)
+    value = v.load_masked(g, at, mask)
+    offset = b.sub(v.load_positions(index, at, mask), b.add(v.splat(place), v.ramp(constant_int(2))))
+    reach = b.mul(count, constant_int(2))
+    masks = v.first_lanes(reach), v.first_lanes(b.sub(reach, constant_int(v.lanes)))
+    for r in range(2):
+        down = b.mul(width, constant_int(r))
+        columns = [
+            b.select(b.icmp_signed("==", offset, v.splat(b.add(down, constant_int(i)))), value, v.zero)
+            for i in range(2)
+        ]
+        for half, pair in enumerate(v.interleave(*columns)):
+            target = b.add(out_at, b.add(down, constant_int(half * v.lanes)))
+            v.store_masked(pair, out, target, masks[half])
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def max_lanes(
+    _: Any, x: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, place: Any, place_row: Any, lane_place: Any,
+    count: Any, y: Any, y_at: Any, index: Any, index_at: Any,
+) -> Any:  # fmt: skip
+    """See the module."""
+    n = types.intp
+    signature = types.void(x, n, n, n, n, n, n, n, n, n, y, n, index, n)
+    return signature, lambda context, builder, sig, v: _call(
+        builder, context, sig, v, "max_lanes", _emit_max(even=False)
+    )
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def max_even_lanes(
+    _: Any, x: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, place: Any, place_row: Any, lane_place: Any,
+    count: Any, y: Any, y_at: Any, index: Any, index_at: Any,
+) -> Any:  # fmt: skip
+    """See the module."""
+    n = types.intp
+    signature = types.void(x, n, n, n, n, n, n, n, n, n, y, n, index, n)
+    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "max_even", _emit_max(even=True))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def add_where(
+    _: Any, g: Any, index: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, place: Any, count: Any, out: Any,
+    out_at: Any,
+) -> Any:  # fmt: skip
+    """See the module."""
+    n = types.intp
+    signature = types.void(g, index, n, n, n, n, n, n, n, out, n)
+    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "add_where", _emit_add_where)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def spread_pairs(
+    _: Any, g: Any, index: Any, at: Any, place: Any, width: Any, count: Any, out: Any, out_at: Any
+) -> Any:  # fmt: skip
+    """See the module."""
+    n = types.intp
+    signature = types.void(g, index, n, n, n, n, out, n)
+    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "pairs", _emit_spread_pairs)
