@@ -252,8 +252,8 @@ def avg_pool2d(
     y = np.empty((n, out_h, out_w, c) if layout == "NHWC" else (n, c, out_h, out_w), x.dtype)
     if y.size:
         before, after = (padding[0][0], padding[1][0]), (padding[0][1], padding[1][1])
-        parallel_for(pooling_plain.average, blocks, _contiguous(x), sizes, window, stride, before, after, count_include_pad,
-                     y.reshape(-1), grain=1 + GRAIN * blocks // x.size)  # fmt: skip
+        parallel_for(pooling_plain.average, blocks, _contiguous(x), sizes, window, stride, before, after,
+                     count_include_pad, y.reshape(-1), grain=1 + GRAIN * blocks // x.size)  # fmt: skip
     return y
 
 
@@ -285,8 +285,8 @@ def avg_pool2d_gradient(
         return gx
     blocks, sizes = _blocks(input_shape, out_size, layout)
     before, after = (padding[0][0], padding[1][0]), (padding[0][1], padding[1][1])
-    parallel_for(pooling_plain.spread_average, blocks, _contiguous(g), sizes, window, stride, before, after, count_include_pad,
-                 gx.reshape(-1), grain=1 + GRAIN * blocks // gx.size)  # fmt: skip
+    parallel_for(pooling_plain.spread_average, blocks, _contiguous(g), sizes, window, stride, before, after,
+                 count_include_pad, gx.reshape(-1), grain=1 + GRAIN * blocks // gx.size)  # fmt: skip
     return gx
 
 

@@ -213,7 +213,8 @@ def max_even_lanes(
     """See the module."""
     n = types.intp
     signature = types.void(x, n, n, n, n, n, n, n, n, n, y, n, index, n)
-    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "max_even", _emit_max(even=True))
+    body = _emit_max(even=True)
+    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "max_even", body)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
