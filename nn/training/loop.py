@@ -63,7 +63,7 @@ class Loop:
         }  # fmt: skip
 
     def _compiling(self, name: str) -> None:
-        self.bar.say(f"compiling kernels (first use only): {name}")
+        self.bar.say(f"compiling kernels (first use only): {name}", once=True)
 
     def step(self, batch: Any) -> None:
         """Do one step of training."""

@@ -32,7 +32,7 @@ class Bar:
         from tqdm import tqdm
 
         self._terminal = terminal = sys.stderr.isatty()
-        self._said = ""
+        self._said = False
         self._bar = tqdm(
             desc=label, total=total, initial=start, unit="batch", disable=not show, dynamic_ncols=terminal,
             mininterval=0.2 if terminal else 15.0,
@@ -55,12 +55,11 @@ class Bar:
         """Examples per second so far, compilation left out."""
         return self.examples / self.seconds if self.seconds > 0 else 0.0
 
-    def say(self, text: str) -> None:
-        """Show a text behind the bar at once; in a file, where every change is another line, only if it is news."""
-        news = text.partition(":")[0]
-        if self._terminal or news != self._said:
+    def say(self, text: str, *, once: bool = False) -> None:
+        """Show a text behind the bar at once; in a file, where every change is another line, only the first `once`."""
+        if self._terminal or (once and not self._said):
             self._bar.set_postfix_str(text)
-        self._said = news
+        self._said = self._said or once
 
     def leave_out(self, seconds: float) -> None:
         """Leave a time out of the rate."""
@@ -69,7 +68,7 @@ class Bar:
     def close(self, text: str = "") -> None:
         """Show a last text and leave the bar where it is."""
         if text:
-            self._bar.set_postfix_str(text)
+            self._bar.set_postfix_str(text, refresh=False)
         self._bar.close()
 
 
