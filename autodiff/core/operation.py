@@ -77,6 +77,8 @@ class Operation:
         ``joint_jvp(ts, y, *args)``: the whole tangent at once, where that is cheaper than a sum of contributions.
     marks : sequence of callable or None
         ``marks[i](y, *args)``: mask of the entries in which argument `i` was not chosen (`where`, `maximum`).
+    cuts : bool
+        The rules themselves give an exact 0 where `marks` say so, whatever the tangent or adjoint is.
     structural : bool
         Linear with coefficients that are finite and not negative, so that marks can pass through it.
     selects : bool
@@ -87,6 +89,7 @@ class Operation:
         "_keeps",
         "boundary",
         "call",
+        "cuts",
         "elementwise",
         "fn",
         "joint_jvp",
@@ -118,6 +121,7 @@ class Operation:
         jointly: bool = False,
         joint_jvp: Rule | None = None,
         marks: Sequence[Rule | None] | None = None,
+        cuts: bool = False,
         shape: Callable[..., Any] | None = None,
         samples: Callable[[np.random.Generator], list[Sample]] | None = None,
         boundary: Sequence[Boundary] = (),
@@ -139,6 +143,7 @@ class Operation:
         self.jointly = jointly
         self.joint_jvp = joint_jvp
         self.marks = tuple(marks) if marks is not None else None
+        self.cuts = cuts
         self.shape_rule = shape
         self.samples = samples
         self.boundary = tuple(boundary)
@@ -244,6 +249,7 @@ def elementwise(
     name: str | None = None,
     transposes: Sequence[Rule | None] | None = None,
     marks: Sequence[Rule | None] | None = None,
+    cuts: bool = False,
     linear_args: Sequence[int] = (),
     jointly: bool = False,
     joint_jvp: Rule | None = None,
@@ -263,7 +269,7 @@ def elementwise(
     transposes : sequence of callable, optional
         The reverse rules where they differ: operations that are linear over the reals but not over the
         complex numbers (``conj``, ``real``, ``abs``).
-    marks, linear_args, jointly, joint_jvp
+    marks, cuts, linear_args, jointly, joint_jvp
         See `Operation`.
     domain : (low, high) or one pair for each argument
         The interval, free of kinks and poles, from which the samples are drawn.
@@ -289,6 +295,7 @@ def elementwise(
         jvps=rules,
         vjps=transposes or rules,
         marks=marks,
+        cuts=cuts,
         linear_args=frozenset(linear_args),
         jointly=jointly,
         joint_jvp=joint_jvp,

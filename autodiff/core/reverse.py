@@ -276,7 +276,7 @@ def pull_elementwise(node: Node, ct: Any, sums: Adjoints) -> None:
             continue
         c = op.vjps[i](ct, y, *args)
         own = mask
-        if op.marks is not None and op.marks[i] is not None:
+        if op.marks is not None and op.marks[i] is not None and not (op.cuts and mask is None and _drops_marks(parent)):
             unchosen = op.marks[i](y, *args)
             own = unchosen if mask is None else np.logical_or(mask, unchosen)
         if own is None:
@@ -285,6 +285,11 @@ def pull_elementwise(node: Node, ct: Any, sums: Adjoints) -> None:
         c, own = blank(c, own, node.shape)
         c = conform(c, parent)
         sums.add(parent, Marked(c, reduce_mask(own, parent.shape)) if parent.op is not None else c)
+
+
+def _drops_marks(node: Node) -> bool:
+    """Whether marks on the adjoint of this node could change nothing: no step that reads them lies behind it."""
+    return node.op is None or not (node.op.elementwise or node.op.structural)
 
 
 def blank(c: Any, mask: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
@@ -407,7 +412,7 @@ def _push_elementwise(op: Any, ts: list[Any], y: Any, args: tuple[Any, ...], par
             continue
         mask = t.mask if type(t) is Marked else None
         c = op.jvp_of(i, drop_marks(t), y, args, params)
-        if op.marks is not None and op.marks[i] is not None:
+        if op.marks is not None and op.marks[i] is not None and not (op.cuts and mask is None and _drops_marks(parent)):
             unchosen = op.marks[i](y, *args)
             mask = unchosen if mask is None else np.logical_or(mask, unchosen)
         if mask is not None:

@@ -72,6 +72,7 @@ _relu = elementwise(
     lambda t, y, _x: _gate(t, _frozen(y)),
     name="relu",
     marks=(lambda y, _x: np.less_equal(y, 0),),
+    cuts=True,
     samples=lambda rng: [
         Sample((np.copysign(rng.uniform(0.2, 2.0, s), rng.normal(size=s)),)) for s in ((3, 4), (), (0,))
     ],
