@@ -412,7 +412,7 @@ def _push_elementwise(op: Any, ts: list[Any], y: Any, args: tuple[Any, ...], par
             continue
         mask = t.mask if type(t) is Marked else None
         c = op.jvp_of(i, drop_marks(t), y, args, params)
-        if op.marks is not None and op.marks[i] is not None and not (op.cuts and mask is None and _drops_marks(parent)):
+        if op.marks is not None and op.marks[i] is not None:
             unchosen = op.marks[i](y, *args)
             mask = unchosen if mask is None else np.logical_or(mask, unchosen)
         if mask is not None:
