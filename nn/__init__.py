@@ -1,7 +1,23 @@
 """Layers, losses, optimisers and training on top of `autodiff`: a thin layer for neural networks."""
 
-from nn import data, initialisers, metrics
+from nn import activations, data, initialisers, losses, metrics, optimisers, schedules
 from nn import initialisers as init
+from nn.activations import (
+    elu,
+    gelu,
+    hard_sigmoid,
+    hard_tanh,
+    leaky_relu,
+    log_softmax,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    tanh,
+)
 from nn.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint, save_weights
 from nn.history import History
 from nn.inspection import count_parameters, named_leaves, parameters, states, summary
@@ -17,6 +33,8 @@ from nn.layers import (
     Sequential,
 )
 from nn.module import Layer, apply, parameter, replace, state, static
+from nn.optimisers import SGD, AdaDelta, AdaGrad, Adam, AdaMax, AdamW, Nadam, Optimiser, RMSProp
+from nn.regularisation import ClipByGlobalNorm, ClipByNorm, ClipByValue, MaxNorm, l1_penalty, l2_penalty
 from nn.training.early_stopping import EarlyStopping
 from nn.training.evaluation import evaluate, predict
 from nn.training.finite import NonFiniteError
@@ -26,10 +44,19 @@ from nn.training.state import FitResult
 from nn.training.supervised import Supervised
 
 __all__ = [
+    "SGD",
     "Activation",
+    "AdaDelta",
+    "AdaGrad",
+    "AdaMax",
+    "Adam",
+    "AdamW",
     "AvgPool2d",
     "BatchNorm",
     "CheckpointError",
+    "ClipByGlobalNorm",
+    "ClipByNorm",
+    "ClipByValue",
     "Conv2d",
     "Dense",
     "Dropout",
@@ -39,29 +66,53 @@ __all__ = [
     "History",
     "Interrupted",
     "Layer",
+    "MaxNorm",
     "MaxPool2d",
+    "Nadam",
     "NonFiniteError",
+    "Optimiser",
+    "RMSProp",
     "Sequential",
     "Supervised",
+    "activations",
     "apply",
     "count_parameters",
     "data",
+    "elu",
     "evaluate",
     "fit",
+    "gelu",
+    "hard_sigmoid",
+    "hard_tanh",
     "init",
     "initialisers",
+    "l1_penalty",
+    "l2_penalty",
+    "leaky_relu",
     "load_checkpoint",
     "load_weights",
+    "log_softmax",
+    "losses",
     "metrics",
     "named_leaves",
+    "optimisers",
     "parameter",
     "parameters",
     "predict",
+    "relu",
+    "relu6",
     "replace",
     "save_checkpoint",
     "save_weights",
+    "schedules",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
     "state",
     "states",
     "static",
     "summary",
+    "tanh",
 ]

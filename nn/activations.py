@@ -7,11 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from autodiff import ops
+from autodiff.ops import (
+    elu,
+    gelu,
+    hard_sigmoid,
+    hard_tanh,
+    leaky_relu,
+    log_softmax,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+)
 
-__all__ = ["NAMES", "resolve"]
-
-NAMES = (
+__all__ = [
     "elu",
     "gelu",
     "hard_sigmoid",
@@ -21,21 +33,49 @@ NAMES = (
     "log_softmax",
     "relu",
     "relu6",
+    "resolve",
     "selu",
     "sigmoid",
     "silu",
     "softmax",
     "softplus",
-    "swish",
     "tanh",
-)
-"""The names that layers know."""
+]
+
+tanh = np.tanh
 
 Activation = Callable[[Any], Any]
 
 
-def _linear(x: Any) -> Any:
+def linear(x: Any) -> Any:
+    """Return the input.
+
+    Examples
+    --------
+    >>> linear(2.0)
+    2.0
+    """
     return x
+
+
+_NAMES: dict[str, Activation] = {
+    "elu": elu,
+    "gelu": gelu,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_tanh": hard_tanh,
+    "leaky_relu": leaky_relu,
+    "linear": linear,
+    "log_softmax": log_softmax,
+    "relu": relu,
+    "relu6": relu6,
+    "selu": selu,
+    "sigmoid": sigmoid,
+    "silu": silu,
+    "softmax": softmax,
+    "softplus": softplus,
+    "swish": silu,
+    "tanh": tanh,
+}
 
 
 def resolve(layer: str, activation: str | Activation | None) -> Activation:
@@ -50,16 +90,15 @@ def resolve(layer: str, activation: str | Activation | None) -> Activation:
 
     Examples
     --------
-    >>> resolve("Dense", "tanh")(0.0)
-    np.float64(0.0)
+    >>> resolve("Dense", "relu") is relu
+    True
     """
-    if activation is None or activation == "linear":
-        return _linear
+    if activation is None:
+        return linear
     if isinstance(activation, str):
-        if activation not in NAMES:
-            raise ValueError(f"{layer}: no activation is called {activation!r}; there are {', '.join(NAMES)}.")
-        found: Activation = np.tanh if activation == "tanh" else getattr(ops, activation)
-        return found
+        if activation not in _NAMES:
+            raise ValueError(f"{layer}: no activation is called {activation!r}; there are {', '.join(_NAMES)}.")
+        return _NAMES[activation]
     if isinstance(activation, type) or not callable(activation):
         raise TypeError(f"{layer}: an activation is a name or a function of one array, not {activation!r}.")
     return activation

@@ -66,7 +66,7 @@ def parameters(model: Any) -> dict[str, Any]:
     --------
     >>> import numpy as np
     >>> import nn
-    >>> model = nn.Sequential(nn.Dense(2, 3, rng=0), np.tanh, nn.Dense(3, 1, rng=1))
+    >>> model = nn.Sequential(nn.Dense(2, 3, rng=0), nn.relu, nn.Dense(3, 1, rng=1))
     >>> {name: value.shape for name, value in parameters(model).items()}
     {'layers.0.weight': (2, 3), 'layers.0.bias': (3,), 'layers.2.weight': (3, 1), 'layers.2.bias': (1,)}
     """
@@ -175,7 +175,7 @@ def summary(model: Any, input_shape: tuple[int, ...], dtype: Any = np.float32) -
     --------
     >>> import numpy as np
     >>> import nn
-    >>> model = nn.Sequential(nn.Dense(4, 3, rng=0), np.tanh, nn.Dense(3, 1, rng=1))
+    >>> model = nn.Sequential(nn.Dense(4, 3, rng=0), nn.relu, nn.Dense(3, 1, rng=1))
     >>> print(summary(model, (8, 4)))
     name      layer       output        parameters
     ----------------------------------------------

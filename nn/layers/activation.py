@@ -22,8 +22,8 @@ class Activation(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> Activation("tanh")(np.array([-1.0, 0.0]))
-    array([-0.76159416,  0.        ])
+    >>> Activation("relu")(np.array([-1.0, 2.0]))
+    array([0., 2.])
     """
 
     function: Any = static()

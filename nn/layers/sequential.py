@@ -28,12 +28,12 @@ class Sequential(Layer):
     >>> import numpy as np
     >>> import nn
     >>> rng = np.random.default_rng(0)
-    >>> model = Sequential(nn.Dense(4, 3, rng=rng), np.tanh, nn.Dense(3, 1, rng=rng))
+    >>> model = Sequential(nn.Dense(4, 3, rng=rng), nn.relu, nn.Dense(3, 1, rng=rng))
     >>> model
     Sequential(
       layers=(
         0=Dense(weight=float32[4,3], bias=float32[3]),
-        1=Activation(function=tanh),
+        1=Activation(function=relu),
         2=Dense(weight=float32[3,1], bias=float32[1]),
       ),
     )  # 19 parameters
