@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba.core import config
 
 from kernels.cpu import polynomials as table
@@ -22,14 +23,38 @@ from kernels.cpu.jit import kernel
 
 if config.DISABLE_JIT:
     from kernels.cpu.elementary_plain import (
-        constant, exponent, is_single, magnitude, mantissa, multiply_add, polynomial, polynomial_of, power_of_two,
-        scale, select, with_sign,
+        constant,
+        exponent,
+        is_single,
+        magnitude,
+        mantissa,
+        multiply_add,
+        polynomial,
+        polynomial_of,
+        power_of_two,
+        scale,
+        select,
+        with_sign,
     )  # fmt: skip
+
+    device = np.errstate(all="ignore")
 else:
     from kernels.cpu.elementary_llvm import (
-        constant, exponent, is_single, magnitude, mantissa, multiply_add, polynomial, polynomial_of, power_of_two,
-        scale, select, with_sign,
+        constant,
+        exponent,
+        is_single,
+        magnitude,
+        mantissa,
+        multiply_add,
+        polynomial,
+        polynomial_of,
+        power_of_two,
+        scale,
+        select,
+        with_sign,
     )  # fmt: skip
+
+    device = kernel(inline=True)
 
 __all__ = ["erf", "exp", "expm1", "log", "log1p", "sigmoid", "softplus", "tanh"]
 
@@ -45,6 +70,7 @@ ln2_low = constant(3.1946183e-05, 2.8235290563031577e-13)
 exp_lowest = constant(-104.0, -746.0)  # below, exp is 0 when rounded
 exp_highest = constant(89.0, 710.0)  # above, it is infinite
 expm1_lowest = constant(-18.0, -40.0)  # below, expm1 is -1 when rounded
+negligible = constant(2.0**-64)  # expm1 is x when rounded
 tanh_end = constant(9.1, 19.1)  # above, tanh is 1 when rounded
 erf_end = constant(3.93, 5.93)
 erf_split = constant(1.0, 1.25)
@@ -56,31 +82,29 @@ log_scale_exponent = constant(24.0, 53.0)
 
 exp_polynomial = polynomial(table.EXP_F32, table.EXP_F64)
 log_polynomial = polynomial(table.LOG_RATIO_F32, table.LOG_RATIO_F64)
-erf_polynomial = polynomial_of(
-    table.ERF_SMALL_F32, table.ERF_SMALL_F64, table.ERF_LARGE_F32, table.ERF_LARGE_F64
-)  # fmt: skip
+erf_polynomial = polynomial_of(table.ERF_SMALL_F32, table.ERF_SMALL_F64, table.ERF_LARGE_F32, table.ERF_LARGE_F64)
 
 
-@kernel(inline=True)
+@device
 def whole_powers(x):
     """Return the shifted integer n that is nearest to x / ln 2."""
     return multiply_add(x, per_ln2(x), shift(x))
 
 
-@kernel(inline=True)
+@device
 def remainder(x, shifted):
     """Return x - n ln 2 for a shifted integer n."""
     n = shifted - shift(x)
     return multiply_add(-n, ln2_low(x), multiply_add(-n, ln2_high(x), x))
 
 
-@kernel(inline=True)
+@device
 def exp_remainder(r):
     """Return e^r for |r| <= ln(2) / 2."""
     return one(r) + multiply_add(r * r, exp_polynomial(r), r)
 
 
-@kernel(inline=True)
+@device
 def expm1_halves(x):
     """Return (e^x - 1) / 2 for an x that does not overflow by far."""
     shifted = whole_powers(x)
@@ -98,7 +122,7 @@ def expm1_halves(x):
     return linear + multiply_add(power, multiply_add(r * r, p, r_rest), linear_rest)
 
 
-@kernel(inline=True)
+@device
 def exp_not_large(x):
     """Return e^x for an x that does not overflow by far."""
     x = select(x < exp_lowest(x), exp_lowest(x), x)
@@ -106,21 +130,21 @@ def exp_not_large(x):
     return scale(exp_remainder(remainder(x, n)), n)
 
 
-@kernel(inline=True)
+@device
 def exp(x):
     """Return e^x."""
     return exp_not_large(select(x > exp_highest(x), exp_highest(x), x))
 
 
-@kernel(inline=True)
+@device
 def expm1(x):
     """Return e^x - 1."""
     y = select(x > exp_highest(x), exp_highest(x), x)
     y = select(y < expm1_lowest(x), expm1_lowest(x), y)
-    return with_sign(two(x) * expm1_halves(y), x)
+    return select(magnitude(x) < negligible(x), x, two(x) * expm1_halves(y))  # half a subnormal number is inexact
 
 
-@kernel(inline=True)
+@device
 def log_near_one(f, k):
     """Return log(1 + f) + k ln 2, for 1 + f in [sqrt(1/2), sqrt(2))."""
     s = f / (two(f) + f)
@@ -129,14 +153,14 @@ def log_near_one(f, k):
     return multiply_add(k, ln2_high(f), f - small)
 
 
-@kernel(inline=True)
+@device
 def log_limits(y, x):
     """Return y where x is positive and finite, else the limit of log at x."""
     y = select(x < infinity(x), y, x)
     return select(x > zero(x), y, select(x == zero(x), -infinity(x), not_a_number(x)))
 
 
-@kernel(inline=True)
+@device
 def log(x):
     """Return the natural logarithm of x: -inf for 0, NaN below."""
     subnormal = x < smallest_normal(x)
@@ -145,7 +169,7 @@ def log(x):
     return log_limits(log_near_one(mantissa(y) - one(x), k), x)
 
 
-@kernel(inline=True)
+@device
 def log1p(x):
     """Return log(1 + x): -inf for -1, NaN below."""
     y = one(x) + x
@@ -156,7 +180,7 @@ def log1p(x):
     return with_sign(log_limits(log_near_one(f, k), y), x)
 
 
-@kernel(inline=True)
+@device
 def softplus(x):
     """Return log(1 + e^x)."""
     e = exp_not_large(-magnitude(x))
@@ -165,7 +189,7 @@ def softplus(x):
     return select(x > zero(x), x, zero(x)) + y
 
 
-@kernel(inline=True)
+@device
 def tanh(x):
     """Return the hyperbolic tangent of x."""
     y = two(x) * magnitude(x)
@@ -175,7 +199,7 @@ def tanh(x):
     return with_sign(multiply_add(-u, u / (one(x) + h), u), x)
 
 
-@kernel(inline=True)
+@device
 def sigmoid(x):
     """Return 1 / (1 + e^-x)."""
     e = exp_not_large(-magnitude(x))
@@ -183,7 +207,7 @@ def sigmoid(x):
     return select(x < zero(x), select(e < half(x), multiply_add(-e, q, e), q), one(x) - q)
 
 
-@kernel(inline=True)
+@device
 def erf(x):
     """Return the error function of x."""
     y = magnitude(x)

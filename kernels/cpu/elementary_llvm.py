@@ -108,7 +108,10 @@ def polynomial(single: tuple[float, ...], double: tuple[float, ...]) -> Any:
 
 
 def polynomial_of(
-    single: tuple[float, ...], double: tuple[float, ...], other_single: tuple[float, ...], other_double: tuple[float, ...]
+    single: tuple[float, ...],
+    double: tuple[float, ...],
+    other_single: tuple[float, ...],
+    other_double: tuple[float, ...],
 ) -> Any:
     """See `elementary_plain`."""
 

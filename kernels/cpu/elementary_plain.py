@@ -73,7 +73,10 @@ def polynomial(single: tuple[float, ...], double: tuple[float, ...]) -> Any:
 
 
 def polynomial_of(
-    single: tuple[float, ...], double: tuple[float, ...], other_single: tuple[float, ...], other_double: tuple[float, ...]
+    single: tuple[float, ...],
+    double: tuple[float, ...],
+    other_single: tuple[float, ...],
+    other_double: tuple[float, ...],
 ) -> Any:
     """Return a function of (first, x): one polynomial of x where `first`, else the other, of the same degree.
 
@@ -108,16 +111,20 @@ def multiply_add(x: Any, y: Any, z: Any) -> Any:
     return x * y + z
 
 
+def _whole(shifted: Any) -> int:
+    """Return a shifted integer; any, where it is not a number."""
+    n = shifted - shifted.dtype.type(_format(shifted).shift)
+    return int(n) if np.isfinite(n) else 0
+
+
 def power_of_two(shifted: Any) -> Any:
     """Return 2^n for a shifted integer n that is the exponent of a normal number."""
-    work = _format(shifted)
-    return np.ldexp(work.number(1), int(shifted - work.number(work.shift)))
+    return np.ldexp(shifted.dtype.type(1), _whole(shifted))
 
 
 def scale(x: Any, shifted: Any) -> Any:
     """Return 2^n x for a shifted integer n; a subnormal result is rounded once more, a large one overflows."""
-    work = _format(x)
-    return np.ldexp(x, int(shifted - work.number(work.shift)))
+    return np.ldexp(x, _whole(shifted))
 
 
 def exponent(x: Any) -> Any:
