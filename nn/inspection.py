@@ -10,6 +10,7 @@ import numpy as np
 from autodiff import Spec, eval_shape, tree
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.tracer import Tracer
 from nn.module import Layer, apply, decays, plain_name, role_of
 
 __all__ = ["count_parameters", "named_leaves", "parameters", "states", "summary"]
@@ -115,7 +116,7 @@ def _show(value: Any, indent: str) -> str:
     if type(value) in (list, tuple) and any(isinstance(item, (Layer, list, tuple, dict)) for item in value):
         return _bracket("", [(str(i), item) for i, item in enumerate(value)], indent)
     if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return describe(value) if shape_of(value) else repr(value)
+        return describe(value) if shape_of(value) or isinstance(value, Tracer) else repr(value)
     return getattr(value, "__name__", None) or repr(value)
 
 
