@@ -1,13 +1,13 @@
 """First values of parameters: random numbers whose size keeps signals and gradients neither growing nor fading.
 
-An initialiser is a function ``init(rng, shape, dtype=np.float32)`` that returns a new array. `rng` is always an explicit
-``np.random.Generator``: the same seed gives the same weights, and nothing is drawn from a hidden global state.
+An initialiser is a function ``init(rng, shape, dtype=np.float32)`` that returns a new array. `rng` is always an
+explicit ``np.random.Generator``: the same seed gives the same weights, and no hidden global state is read.
 
 `glorot_uniform`, `he_normal` and their like, `zeros` and `ones` are initialisers themselves. `normal`, `uniform`,
 `truncated_normal`, `orthogonal` and `constant` have parameters: ``normal(std=0.01)`` *makes* an initialiser.
 
-The scaled ones choose the variance of the weights from the number of inputs (`fan_in`) and outputs (`fan_out`) of one unit,
-which `fans` reads from the shape:
+The scaled ones choose the variance of the weights from the number of inputs that a unit reads (`fan_in`) and the number
+of units that read an input (`fan_out`), which `fans` takes from the shape:
 
 ================== ============================== ================== ===================
 weights            shape                          fan_in             fan_out
@@ -24,11 +24,12 @@ he                 2 / fan_in                  relu and its like
 lecun              1 / fan_in                  selu; linear units
 ================== =========================== ==============================================
 
-``*_normal`` draws from a normal distribution that is not truncated, ``*_uniform`` from [-a, a) with a = sqrt(3 * variance).
+``*_normal`` draws from a normal distribution that is not truncated, ``*_uniform`` from [-a, a) with
+a = sqrt(3 * variance).
 
-Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010); He et al., "Delving
-deep into rectifiers" (2015); LeCun et al., "Efficient backprop" (1998); Saxe et al., "Exact solutions to the nonlinear
-dynamics of learning in deep linear neural networks" (2014).
+Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010); He et al.,
+"Delving deep into rectifiers" (2015); LeCun et al., "Efficient backprop" (1998); Saxe et al., "Exact solutions to the
+nonlinear dynamics of learning in deep linear neural networks" (2014).
 """
 
 from __future__ import annotations
@@ -85,8 +86,9 @@ def fans(shape: Sequence[int], *, groups: int = 1) -> tuple[int, int]:
     Parameters
     ----------
     shape : sequence of int
-        (in, out) for the weights of a dense layer; (out, in / groups, k1, ...) for the filters of a convolution,
-        of one or more axes.
+        (in, out) for the weights of a dense layer; (out, in / groups, k1, ...) for the filters of a convolution over
+        one or more axes. Filters of a transposed convolution (in, out / groups, k1, ...) are counted as those of the
+        convolution that it is the transpose of, so the two numbers change places.
     groups : int
         How many groups a convolution has. The shape does not tell; the scaled initialisers take it for 1, which matters
         only where fan_out is used.
@@ -98,8 +100,10 @@ def fans(shape: Sequence[int], *, groups: int = 1) -> tuple[int, int]:
 
     Raises
     ------
+    TypeError
+        If the shape is not a sequence of integers.
     ValueError
-        If the shape has fewer than two axes.
+        If it has fewer than two axes or a negative length, or the groups do not divide its first one.
 
     Examples
     --------
@@ -116,6 +120,8 @@ def fans(shape: Sequence[int], *, groups: int = 1) -> tuple[int, int]:
         )
     if len(shape) == 2:
         return shape[0], shape[1]
+    if groups < 1 or shape[0] % groups:
+        raise ValueError(f"fans: groups must be positive and divide the {shape[0]} filters, not {groups}.")
     size = math.prod(shape[2:])
     return shape[1] * size, shape[0] // groups * size
 
@@ -244,8 +250,8 @@ def uniform(low: float, high: float) -> Initialiser:
 def truncated_normal(std: float, *, corrected: bool = False) -> Initialiser:
     """Make an initialiser: normal numbers, drawn again until they lie within two standard deviations of 0.
 
-    Cutting off the tails makes the spread smaller. By default `std` is that of the normal distribution *before* the cut:
-    no number exceeds 2 * std, and the standard deviation of the result is 0.8796 * std. With ``corrected=True``,
+    Cutting off the tails makes the spread smaller. By default `std` is that of the normal distribution *before* the
+    cut: no number exceeds 2 * std, and the standard deviation of the result is 0.8796 * std. With ``corrected=True``,
     `std` is the standard deviation of the result, and the cut lies at 2.274 * std.
 
     Examples
@@ -308,15 +314,16 @@ def ones(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.f
     return np.ones(*_request("ones", rng, shape, dtype))
 
 
-def _std(variance: float, fan: float) -> float:
-    """The square root of variance / fan; arrays without entries may have no inputs."""
-    return math.sqrt(variance / max(fan, 1))
-
-
-def _of_variance(std: float, rng: Any, shape: Any, dtype: Any, *, even: bool) -> Any:
+def _scaled(
+    name: str, rng: Any, shape: Any, dtype: Any, *, variance: float, of: tuple[int, ...] = (0,), even: bool
+) -> Any:
+    """Numbers whose variance is that given, divided by the sum of the fans named."""
+    lengths, dtype = _request(name, rng, shape, dtype)
+    counts = fans(lengths)
+    std = math.sqrt(variance / max(sum(counts[i] for i in of), 1))  # arrays without entries may have no inputs
     if even:
-        return _uniform(rng, shape, dtype, low=-math.sqrt(3) * std, high=math.sqrt(3) * std)
-    return _normal(rng, shape, dtype, std=std)
+        return _uniform(rng, lengths, dtype, low=-math.sqrt(3) * std, high=math.sqrt(3) * std)
+    return _normal(rng, lengths, dtype, std=std)
 
 
 def glorot_uniform(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32) -> Any:
@@ -328,7 +335,7 @@ def glorot_uniform(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeL
     >>> w.dtype, bool(abs(w).max() <= 1.0)
     (dtype('float32'), True)
     """
-    return _of_variance(_std(2, sum(fans(shape))), rng, shape, dtype, even=True)
+    return _scaled("glorot_uniform", rng, shape, dtype, variance=2, of=(0, 1), even=True)
 
 
 def glorot_normal(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32) -> Any:
@@ -339,7 +346,7 @@ def glorot_normal(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLi
     >>> glorot_normal(np.random.default_rng(0), (4, 2)).shape
     (4, 2)
     """
-    return _of_variance(_std(2, sum(fans(shape))), rng, shape, dtype, even=False)
+    return _scaled("glorot_normal", rng, shape, dtype, variance=2, of=(0, 1), even=False)
 
 
 def he_uniform(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32) -> Any:
@@ -350,7 +357,7 @@ def he_uniform(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike 
     >>> bool(abs(he_uniform(np.random.default_rng(0), (6, 50))).max() <= 1.0)
     True
     """
-    return _of_variance(_std(2, fans(shape)[0]), rng, shape, dtype, even=True)
+    return _scaled("he_uniform", rng, shape, dtype, variance=2, even=True)
 
 
 def he_normal(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32) -> Any:
@@ -361,7 +368,7 @@ def he_normal(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike =
     >>> he_normal(np.random.default_rng(0), (16, 3, 5, 5)).shape
     (16, 3, 5, 5)
     """
-    return _of_variance(_std(2, fans(shape)[0]), rng, shape, dtype, even=False)
+    return _scaled("he_normal", rng, shape, dtype, variance=2, even=False)
 
 
 def lecun_uniform(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32) -> Any:
@@ -372,7 +379,7 @@ def lecun_uniform(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLi
     >>> bool(abs(lecun_uniform(np.random.default_rng(0), (3, 50))).max() <= 1.0)
     True
     """
-    return _of_variance(_std(1, fans(shape)[0]), rng, shape, dtype, even=True)
+    return _scaled("lecun_uniform", rng, shape, dtype, variance=1, even=True)
 
 
 def lecun_normal(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32) -> Any:
@@ -383,7 +390,7 @@ def lecun_normal(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLik
     >>> lecun_normal(np.random.default_rng(0), (4, 2), np.float64).dtype
     dtype('float64')
     """
-    return _of_variance(_std(1, fans(shape)[0]), rng, shape, dtype, even=False)
+    return _scaled("lecun_normal", rng, shape, dtype, variance=1, even=False)
 
 
 # -- by name -----------------------------------------------------------------------------------------------------
@@ -399,7 +406,7 @@ _BY_NAME: dict[str, Initialiser] = {
     "orthogonal": orthogonal(),
     "zeros": zeros,
 }
-_MAKERS = {f.__name__: f for f in (constant, normal, orthogonal, truncated_normal, uniform)}
+_MAKERS: dict[str, Any] = {f.__name__: f for f in (constant, normal, orthogonal, truncated_normal, uniform)}
 _CALLS = {
     "constant": "constant(0.1)",
     "normal": "normal(std=0.01)",
@@ -441,14 +448,16 @@ def get(initialiser: str | Initialiser) -> Initialiser:
         if found is not None:
             return found
         if initialiser in _MAKERS:
-            raise ValueError(f"get: {initialiser!r} has parameters: pass a function, such as {_CALLS[initialiser]}.")
+            raise ValueError(
+                f"initialisers.get: {initialiser!r} has parameters: pass a function, such as {_CALLS[initialiser]}."
+            )
         raise ValueError(
-            f"get: no initialiser is called {initialiser!r}; there are {', '.join(_BY_NAME)}, "
+            f"initialisers.get: no initialiser is called {initialiser!r}; there are {', '.join(_BY_NAME)}, "
             f"and functions such as {', '.join(_CALLS.values())}."
         )
     if not callable(initialiser):
-        raise TypeError(f"get: an initialiser is a name or a function, not {type(initialiser).__name__}.")
+        raise TypeError(f"initialisers.get: an initialiser is a name or a function, not {type(initialiser).__name__}.")
     for name, maker in _MAKERS.items():
         if initialiser is maker:
-            raise TypeError(f"get: {name} makes initialisers: call it first, as in {_CALLS[name]}.")
+            raise TypeError(f"initialisers.get: {name} makes initialisers: call it first, as in {_CALLS[name]}.")
     return initialiser

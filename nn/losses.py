@@ -1,10 +1,10 @@
 """How wrong predictions are: numbers to be made small, built of operations that `autodiff` differentiates.
 
 Every loss takes predictions, targets and a `reduction`: ``"mean"`` and ``"sum"`` give one number, ``"none"`` gives the
-losses that they are taken of. Losses of numbers (`mse`, `mae`, `huber`, `binary_cross_entropy_with_logits`, `hinge`) have one
-for each entry; losses of classes (`cross_entropy`, `kl_divergence`, `multiclass_hinge`) one for each example.
+losses that they are taken of. Losses of numbers (`mse`, `mae`, `huber`, `binary_cross_entropy_with_logits`, `hinge`)
+have one for each entry; losses of classes (`cross_entropy`, `kl_divergence`, `multiclass_hinge`) one for each example.
 
-Predictions are floating-point arrays, and targets of the same shape are never broadcast: ``(n, 1)`` against ``(n,)`` is an
+Predictions are floating-point arrays, and nothing is broadcast: predictions ``(n, 1)`` against targets ``(n,)`` are an
 error, not an (n, n) matrix of differences. Integers and booleans among targets take the dtype of the predictions, so
 float32 stays float32; floats promote as everywhere in NumPy.
 """
@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from autodiff import stop_gradient
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import Tracer
+from autodiff.ops import log_softmax, softmax_cross_entropy, softplus
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -119,12 +119,6 @@ def _positive(name: str, argument: str, value: float) -> float:
     if not 0 < value < math.inf:
         raise ValueError(f"{name}: {argument} must be positive and finite, not {value}.")
     return value
-
-
-def _log_softmax(x: Any, axis: int) -> Any:
-    # The value does not depend on what is subtracted, so its derivative is none.
-    shifted = x - stop_gradient(np.max(x, axis=axis, keepdims=True))
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------
@@ -251,7 +245,7 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any, *, reduction: st
     z, t = _pair(name, "logits", logits, targets, reduction)
     if not isinstance(t, Tracer) and not np.all((t >= 0) & (t <= 1)):
         raise ValueError(f"{name}: targets are probabilities, from 0 to 1; {t[~((t >= 0) & (t <= 1))][0]} is not.")
-    return _reduced(name, t * np.logaddexp(0.0, -z) + (1 - t) * np.logaddexp(0.0, z), reduction)
+    return _reduced(name, t * softplus(-z) + (1 - t) * softplus(z), reduction)
 
 
 def hinge(scores: Any, targets: Any, *, margin: float = 1.0, reduction: str = "mean") -> Any:
@@ -324,7 +318,13 @@ def cross_entropy(
     Raises
     ------
     TypeError, ValueError
-        If shapes or dtypes do not fit, labels are out of range, or the reduction is unknown.
+        If shapes or dtypes do not fit, the reduction is unknown, or `ignore_index` comes with probabilities.
+    IndexError
+        If a class number is out of range.
+
+    Notes
+    -----
+    This is `autodiff.ops.softmax_cross_entropy`, in the company of the other losses.
 
     Examples
     --------
@@ -334,29 +334,15 @@ def cross_entropy(
     >>> cross_entropy(logits, np.array([[1.0, 0.0], [0.5, 0.5]]), reduction="none").round(4)
     array([0.1269, 0.6931])
     """
-    name = "cross_entropy"
-    _check_reduction(name, reduction)
-    z = _predictions(name, "logits", logits)
-    axis = _axis(name, z, axis)
-    t = _array(targets)
-    log_q = _log_softmax(z, axis)
-    if shape_of(t) == shape_of(z) and np.issubdtype(dtype_of(t), np.floating):
-        losses = -np.sum(np.where(t == 0, 0, t * log_q), axis=axis)
-        return _reduced(name, losses, reduction)
-    counted = None if ignore_index is None else t != ignore_index
-    labels = _labels(name, z, t if counted is None else np.where(counted, t, 0), axis)
-    losses = -np.squeeze(np.take_along_axis(log_q, labels, axis), axis)
-    if counted is None:
-        return _reduced(name, losses, reduction)
-    losses = np.where(counted, losses, 0)
-    return np.sum(losses) / int(np.sum(counted)) if reduction == "mean" else _reduced(name, losses, reduction)
+    return softmax_cross_entropy(logits, targets, axis=axis, ignore_index=ignore_index, reduction=reduction)
 
 
 def kl_divergence(logits: Any, targets: Any, *, axis: int = -1, reduction: str = "mean") -> Any:
     """Kullback-Leibler divergence from softmax(logits) to the target distributions.
 
-    Each example's loss is Σ p (log p - log q) along `axis`, with q = softmax(logits) and 0 log 0 = 0. It is the cross-entropy
-    less the entropy of the targets: same gradient, and 0 where q = p. Logarithms of probabilities are logits, too.
+    Each example's loss is Σ p (log p - log q) along `axis`, with q = softmax(logits) and 0 log 0 = 0. It is the
+    cross-entropy less the entropy of the targets: same gradient, and 0 where q = p. Logarithms of probabilities are
+    logits, too.
 
     Parameters
     ----------
@@ -392,7 +378,7 @@ def kl_divergence(logits: Any, targets: Any, *, axis: int = -1, reduction: str =
         _check_probabilities(name, p, axis)
     present = p > 0
     log_p = np.log(np.where(present, p, 1))
-    losses = np.sum(np.where(present, p * (log_p - _log_softmax(z, axis)), 0), axis=axis)
+    losses = np.sum(np.where(present, p * (log_p - log_softmax(z, axis)), 0), axis=axis)
     return _reduced(name, losses, reduction)
 
 
@@ -422,8 +408,8 @@ def multiclass_hinge(
       number of classes);
     - max(0, max of m_j over j ≠ t) for "crammer-singer": only the closest one does.
 
-    Weston and Watkins, "Support vector machines for multi-class pattern recognition" (1999); Crammer and Singer, "On the
-    algorithmic implementation of multiclass kernel-based vector machines" (2001).
+    Weston and Watkins, "Support vector machines for multi-class pattern recognition" (1999); Crammer and Singer, "On
+    the algorithmic implementation of multiclass kernel-based vector machines" (2001).
 
     Parameters
     ----------
