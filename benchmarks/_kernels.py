@@ -1,0 +1,255 @@
+"""What the kernel benchmarks share: cases with a peer, paired rounds, tables with geometric means and targets.
+
+Every contender is checked against a reference before it is timed. A round times each contender once, in turn, on the
+same data; a ratio is the median over the rounds of the peer's time over ours, so that 1.2 means 1.2 times as fast.
+"""
+
+import argparse
+import importlib.util
+import json
+import math
+import os
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).resolve().parent
+_THREAD_VARIABLES = (
+    "AUTODIFF_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def options(description: str | None, argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, and set the number of threads before any library reads it.
+
+    Only `--device cpu` exists: anything else ends the program with one line and exit code 2, never with a run on
+    another device than was asked for.
+    """
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("--device", default="cpu", help="where to run (default cpu)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of every contender (default 1)")
+    parser.add_argument("--rounds", type=int, help="rounds of each case (default 15, quick 3)")
+    parser.add_argument("--quick", action="store_true", help="few rounds: checks more than it measures")
+    parser.add_argument("--only", action="append", metavar="TEXT", help="cases whose group and name hold TEXT")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every time of every round to FILE")
+    found = parser.parse_args(argv)
+    if found.threads < 1 or (found.rounds is not None and found.rounds < 1):
+        parser.error("--threads and --rounds must be positive")
+    if found.device != "cpu":
+        print(f"There are no kernels for --device {found.device} in this version; --device cpu is.", file=sys.stderr)
+        raise SystemExit(2)
+    if found.rounds is None:
+        found.rounds = 3 if found.quick else 15
+    for name in _THREAD_VARIABLES:
+        os.environ[name] = str(found.threads)
+    sys.path[:] = [str(_HERE.parent), *(p for p in sys.path if Path(p or ".").resolve() != _HERE)]
+    return found
+
+
+@dataclass(frozen=True)
+class KernelCase:
+    """One computation: contenders by name (ours first), and what they must return.
+
+    Parameters
+    ----------
+    group, name
+        The table and the row.
+    runs
+        Functions without arguments; None where the library is not installed.
+    expected
+        Arrays in the order in which every contender returns them, or None: the contenders are compared with the first.
+    work
+        Floating-point operations, or bytes, of one call.
+    tolerance
+        Largest difference, relative to the largest expected value.
+    """
+
+    group: str
+    name: str
+    runs: Mapping[str, Callable[[], Any] | None]
+    expected: Sequence[Any]
+    work: float
+    tolerance: float = 1e-4
+    peers: Sequence[str] = ()
+
+
+@dataclass
+class Outcome:
+    """The times of one case, in seconds, and the ratios to the best peer of each round."""
+
+    case: KernelCase
+    times: dict[str, list[float]] = field(default_factory=dict)
+
+    def median(self, name: str) -> float:
+        """Return the median time of a contender."""
+        return statistics.median(self.times[name])
+
+    def best_peer(self) -> str | None:
+        """Return the peer with the smallest median."""
+        present = [name for name in self.case.peers if name in self.times]
+        return min(present, key=self.median) if present else None
+
+    def ratio(self, name: str, peer: str) -> float:
+        """Return how many times as fast a contender is as another: the median over the rounds."""
+        pairs = zip(self.times[name], self.times[peer], strict=True)
+        return statistics.median(below / above for above, below in pairs)
+
+
+def measure(case: KernelCase, rounds: int) -> Outcome:
+    """Check every contender, warm it up, and time all of them in turn."""
+    import gc
+    import time
+
+    outcome = Outcome(case)
+    runs = {name: run for name, run in case.runs.items() if run is not None}
+    counts = {}
+    for name, run in runs.items():
+        _check(case, name, run())
+        start = time.perf_counter()
+        run()
+        counts[name] = max(1, math.ceil(1e-3 / max(time.perf_counter() - start, 1e-9)))
+        outcome.times[name] = []
+    for _ in range(rounds):
+        gc.collect()
+        for name, run in runs.items():
+            run()  # its data come back into the cache, which another contender has just used
+            start = time.perf_counter()
+            for _ in range(counts[name]):
+                run()
+            outcome.times[name].append((time.perf_counter() - start) / counts[name])
+    return outcome
+
+
+def _check(case: KernelCase, name: str, result: Any) -> None:
+    """Raise where a result is not the expected one."""
+    import numpy as np
+
+    arrays = result if isinstance(result, (tuple, list)) else (result,)
+    for got, want in zip(arrays, case.expected, strict=True):
+        array = np.asarray(got.detach() if hasattr(got, "detach") else got)
+        slack = case.tolerance * max(float(np.max(np.abs(want), initial=0)), 1e-30)
+        np.testing.assert_allclose(array, want, rtol=0, atol=slack, err_msg=f"{case.group}/{case.name}: {name}")
+
+
+def run(
+    cases: Iterable[KernelCase],
+    found: argparse.Namespace,
+    *,
+    unit: str,
+    targets: Mapping[str, tuple[float, float]],
+    ours: str = "ours",
+    chosen: str | None = None,
+    note: str = "",
+) -> int:
+    """Measure and print; return the exit code of the program.
+
+    `targets` gives for each group the least geometric mean of the ratios to the best peer, and the least ratio of any
+    case. The contender `chosen`, where given, must come within 5 % of the best of all in every case.
+    """
+    from benchmarks import _harness as harness
+
+    for key, value in harness.machine(found.threads).items():
+        print(f"{key}: {value}")
+    if note:
+        print(note)
+    outcomes: dict[str, list[Outcome]] = {}
+    for case in cases:
+        if found.only and not any(text in f"{case.group}/{case.name}" for text in found.only):
+            continue
+        if case.group not in outcomes:
+            outcomes[case.group] = []
+            print(f"\n{case.group}")
+            columns = "  ".join(f"{name:>15}" for name in case.runs)
+            print(f"{'case':<34} {columns}  {'ratio':>6}   ({unit} by medians; ratio: best peer's time over ours)")
+        outcome = measure(case, found.rounds)
+        outcomes[case.group].append(outcome)
+        print(_row(outcome, ours), flush=True)
+    missed = _summary(outcomes, targets, ours)
+    if chosen is not None:
+        missed += _choice(outcomes, chosen)
+    if found.json is not None:
+        found.json.write_text(json.dumps(_as_json(outcomes, ours), indent=1), encoding="utf-8")
+    if missed:
+        print(f"\n{missed} target(s) missed")
+    return 0
+
+
+def _row(outcome: Outcome, ours: str) -> str:
+    cells = []
+    for name in outcome.case.runs:
+        if name not in outcome.times:
+            cells.append(f"{'not installed':>15}")
+            continue
+        median = outcome.median(name)
+        cells.append(f"{outcome.case.work / median / 1e9:7.1f} {_short(median):>7}")
+    peer = outcome.best_peer()
+    ratio = f"{outcome.ratio(ours, peer):6.2f}" if peer else "     -"
+    return f"{outcome.case.name:<34} {'  '.join(cells)}  {ratio}"
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds * 1e3:.2f}ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f}us"
+
+
+def _summary(outcomes: Mapping[str, list[Outcome]], targets: Mapping[str, tuple[float, float]], ours: str) -> int:
+    missed = 0
+    print()
+    for group, items in outcomes.items():
+        ratios = [item.ratio(ours, peer) for item in items if (peer := item.best_peer())]
+        if not ratios:
+            continue
+        mean, least = statistics.geometric_mean(ratios), min(ratios)
+        line = f"{group}: geometric mean {mean:.2f}, least {least:.2f}"
+        if group in targets:
+            wanted, floor = targets[group]
+            met = mean >= wanted and least >= floor
+            missed += not met
+            line += f"; wanted {wanted:.2f} and {floor:.2f}: {'met' if met else 'MISSED'}"
+        print(line)
+    return missed
+
+
+def _choice(outcomes: Mapping[str, list[Outcome]], chosen: str) -> int:
+    """Print how far a contender stays behind the fastest one at worst; return 1 if by more than 5 %."""
+    worst, where = 1.0, ""
+    for items in outcomes.values():
+        for item in items:
+            best = min(item.median(name) for name in item.times)
+            share = best / item.median(chosen)
+            if share < worst:
+                worst, where = share, item.case.name
+    verdict = "met" if worst >= 0.95 else "MISSED"
+    print(f"{chosen}: at worst {worst:.2f} of the best of all ({where}); wanted 0.95: {verdict}")
+    return worst < 0.95
+
+
+def _as_json(outcomes: Mapping[str, list[Outcome]], ours: str) -> dict[str, Any]:
+    return {
+        group: [
+            {
+                "name": item.case.name,
+                "work": item.case.work,
+                "seconds": item.times,
+                "ratios": {peer: item.ratio(ours, peer) for peer in item.case.peers if peer in item.times},
+            }
+            for item in items
+        ]
+        for group, items in outcomes.items()
+    }
+
+
+def torch_module(threads: int) -> Any:
+    """Return PyTorch limited to some threads, or None where it is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    import torch
+
+    torch.set_num_threads(threads)
+    return torch
