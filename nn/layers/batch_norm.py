@@ -27,7 +27,7 @@ class BatchNorm(Layer):
         Number of features or channels.
     momentum : float
         How much of the old mean and variance a step keeps, as in Keras; PyTorch's momentum is one minus this.
-    epsilon : float
+    eps : float
         Added to the variance.
     affine : bool
         Whether to scale and shift.
@@ -67,7 +67,7 @@ class BatchNorm(Layer):
     mean: Any = state()
     var: Any = state()
     momentum: float = static(default=0.9)
-    epsilon: float = static(default=1e-5)
+    eps: float = static(default=1e-5)
     layout: str = static(default="NCHW")
 
     def __init__(
@@ -75,7 +75,7 @@ class BatchNorm(Layer):
         features: int,
         *,
         momentum: float = 0.9,
-        epsilon: float = 1e-5,
+        eps: float = 1e-5,
         affine: bool = True,
         layout: str = "NCHW",
         dtype: Any = np.float32,
@@ -83,13 +83,13 @@ class BatchNorm(Layer):
         features, kind = count("BatchNorm", "features", features), float_dtype("BatchNorm", dtype)
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm: momentum must lie between 0 and 1, not {momentum!r}.")
-        if not epsilon >= 0:
-            raise ValueError(f"BatchNorm: epsilon must not be negative, but is {epsilon!r}.")
+        if not eps >= 0:
+            raise ValueError(f"BatchNorm: eps must not be negative, but is {eps!r}.")
         layout_axis("BatchNorm", layout)
         self.gamma = np.ones(features, kind) if affine else None
         self.beta = np.zeros(features, kind) if affine else None
         self.mean, self.var = np.zeros(features, kind), np.ones(features, kind)
-        self.momentum, self.epsilon, self.layout = float(momentum), float(epsilon), layout
+        self.momentum, self.eps, self.layout = float(momentum), float(eps), layout
 
     @property
     def label(self) -> str:
@@ -123,7 +123,7 @@ class BatchNorm(Layer):
     def _normalise(self, x: Any, mean: Any, var: Any, axis: int) -> Any:
         shape = [1] * len(shape_of(x))
         shape[axis] = -1
-        scale = 1 / np.sqrt(var + self.epsilon)
+        scale = 1 / np.sqrt(var + self.eps)
         if self.gamma is not None:
             scale = scale * self.gamma
         y = (x - mean.reshape(shape)) * scale.reshape(shape)
