@@ -47,7 +47,7 @@ def relu(x: Any) -> Any:
     >>> relu(np.array([-1.0, 2.0, np.nan]))
     array([ 0.,  2., nan])
     """
-    if x.dtype.char not in "fd":
+    if x.dtype.char not in "fd" or not x.dtype.isnative:
         raise TypeError(f"relu: expected float32 or float64, got {x.dtype}; convert with .astype(...)")
     y = np.empty(x.shape, x.dtype)
     parallel_for(rectify, x.size, flat(np.ascontiguousarray(x)), y.reshape(-1), grain=GRAIN)
@@ -72,7 +72,7 @@ def relu_gate(t: Any, y: Any) -> Any:
     >>> relu_gate(np.array([np.inf, 2.0]), np.array([0.0, 3.0]))
     array([0., 2.])
     """
-    if t.dtype != y.dtype or t.dtype.char not in "fd":
+    if t.dtype != y.dtype or t.dtype.char not in "fd" or not t.dtype.isnative:
         raise TypeError(f"relu_gate: expected two arrays of float32 or of float64, got {t.dtype} and {y.dtype}")
     if t.shape != y.shape:
         raise ValueError(f"relu_gate: expected two arrays of one shape, got {t.shape} and {y.shape}")

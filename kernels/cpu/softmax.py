@@ -62,10 +62,11 @@ def scale(row, factor):
         row[j] *= factor
 
 
-@kernel(fast=True)
-def shifted(row, shift, out):
+@kernel
+def shifted(row, highest, rest, out):
+    """Write (row - highest) - rest, in this order: the sum of both shifts would round away small ones."""
     for j in range(row.size):
-        out[j] = row[j] - shift
+        out[j] = (row[j] - highest) - rest
 
 
 @kernel
@@ -81,18 +82,23 @@ def log_softmax_rows(start, stop, x, columns, y):
     for i in range(start, stop):
         row = x[i * columns : (i + 1) * columns]
         highest = largest(row)
-        shifted(row, highest + elementary.log(sum_of_exponentials(row, highest)), y[i * columns : (i + 1) * columns])
+        rest = elementary.log(sum_of_exponentials(row, highest))
+        shifted(row, highest, rest, y[i * columns : (i + 1) * columns])
 
 
 @kernel
 def cross_entropy_rows(start, stop, x, columns, labels, ignore, loss, y):
-    """Loss and probabilities of rows [start, stop); a row whose label is `ignore` has loss 0."""
+    """Loss and probabilities of rows [start, stop), both 0 where the label is `ignore`."""
     for i in range(start, stop):
         row, out = x[i * columns : (i + 1) * columns], y[i * columns : (i + 1) * columns]
+        if labels[i] == ignore:
+            loss[i] = 0
+            out[:] = 0
+            continue
         highest = largest(row)
         total = exponentials(row, highest, out)
         scale(out, x.dtype.type(1) / total)
-        loss[i] = 0 if labels[i] == ignore else (highest - row[labels[i]]) + elementary.log(total)
+        loss[i] = (highest - row[labels[i]]) + elementary.log(total)
 
 
 @kernel(fast=True)
@@ -114,7 +120,7 @@ def cross_entropy_gradient_rows(start, stop, probabilities, columns, labels, ign
 
 def _rows(name: str, x: Any) -> tuple[int, int]:
     """Check the dtype; return the number of rows and their length."""
-    if x.dtype.char not in "fd":
+    if x.dtype.char not in "fd" or not x.dtype.isnative:
         raise TypeError(f"{name}: expected float32 or float64, got {x.dtype}; convert with .astype(...)")
     if x.ndim < 1:
         raise ValueError(f"{name}: expected an array with at least one dimension, got a scalar")
@@ -181,7 +187,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = N
     labels
         Integers (N,) from 0 to K - 1, or `ignore_index`.
     ignore_index
-        The label of rows whose loss is 0.
+        The label of rows to leave out, whatever their logits are: their loss and their probabilities are 0.
 
     Returns
     -------
@@ -205,7 +211,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, ignore_index: int | None = N
     """
     rows, columns = _rows("softmax_cross_entropy", logits)
     labels = _labels("softmax_cross_entropy", labels, logits, ignore_index)
-    loss, y = np.empty(logits.shape[:1], logits.dtype), np.empty(logits.shape, logits.dtype)
+    loss, y = np.zeros(logits.shape[:1], logits.dtype), np.empty(logits.shape, logits.dtype)
     if rows:
         ignore = -1 if ignore_index is None else ignore_index
         parallel_for(cross_entropy_rows, rows, flat(np.ascontiguousarray(logits)), columns, flat(labels), ignore, loss,
@@ -252,7 +258,6 @@ def _labels(name: str, labels: Any, logits: Any, ignore_index: int | None) -> An
         raise ValueError(f"{name}: expected logits (N, K) and labels (N,), got {logits.shape} and {labels.shape}")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
-    labels = np.ascontiguousarray(labels, np.int64)
     wrong = (labels < 0) | (labels >= logits.shape[1])
     if ignore_index is not None:
         wrong &= labels != ignore_index
@@ -262,4 +267,4 @@ def _labels(name: str, labels: Any, logits: Any, ignore_index: int | None) -> An
             f"{name}: label {labels[first]} at position {first} is out of range for {logits.shape[1]} classes; "
             "mark rows to leave out with ignore_index="
         )
-    return labels
+    return np.ascontiguousarray(labels, np.int64)
