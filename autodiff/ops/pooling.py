@@ -59,7 +59,7 @@ class _Known:
 
 
 def _compiled(x: Any) -> bool:
-    return dtype_of(x).char in "fd"
+    return dtype_of(x).char in "fd" and dtype_of(x).isnative
 
 
 # -- maximum -------------------------------------------------------------------------------------------------
@@ -222,6 +222,8 @@ def _prepared(name: str, x: Any, window: Any, stride: Any, padding: Any, layout:
     check_rank(name, "x", shape, layout)
     if dtype_of(x).kind not in "fc":
         raise TypeError(f"{name}: x must be floating, got {describe(x)}; convert with x.astype(np.float32).")
+    if 0 in image_size(shape, axis):
+        raise ValueError(f"{name}: images of shape {shape} ({layout}) have no pixels.")
     found = window_geometry(
         name, image_size(shape, axis), window, stride=window if stride is None else stride, padding=padding
     )

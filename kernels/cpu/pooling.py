@@ -35,17 +35,32 @@ VECTORS = host().vectorised
 # -- public ----------------------------------------------------------------------------------------------------
 
 
-def _out_size(name: str, shape: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, layout: str) -> Pair:
-    """Check the arguments and return the height and width of the result."""
+def _sizes(name: str, shape: tuple[int, ...], layout: str) -> tuple[int, int, int, int]:
+    """Check the shape of images and return their number, channels, height and width."""
     if layout not in {"NCHW", "NHWC"}:
         raise ValueError(f'{name}: layout must be "NCHW" or "NHWC", got {layout!r}')
     if len(shape) != 4:
         raise ValueError(f"{name}: images must have 4 dimensions ({layout}), got shape {shape}")
+    n, c, height, width = shape if layout == "NCHW" else (shape[0], shape[3], *shape[1:3])
+    return n, c, height, width
+
+
+def _check_planes(name: str, images: tuple[int, ...], result: tuple[int, ...], layout: str) -> None:
+    """Raise unless both shapes have the same number of images and channels, and pixels to choose from."""
+    found, wanted = _sizes(name, result, layout), _sizes(name, images, layout)
+    if found[:2] != wanted[:2] or (0 in wanted and 0 not in found):
+        raise ValueError(f"{name}: images of shape {images} and pooled ones of {result} do not fit ({layout})")
+
+
+def _out_size(name: str, shape: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, layout: str) -> Pair:
+    """Check the arguments and return the height and width of the result."""
+    size = _sizes(name, shape, layout)[2:]
     if min(*window, *stride) < 1:
         raise ValueError(f"{name}: window {window} and stride {stride} must be positive")
-    size = shape[2:] if layout == "NCHW" else shape[1:3]
     out = []
     for i in range(2):
+        if size[i] == 0:
+            raise ValueError(f"{name}: images of shape {shape} ({layout}) have no pixels")
         if min(padding[i]) < 0 or max(padding[i]) >= window[i]:
             raise ValueError(f"{name}: padding {padding} must be at least 0 and smaller than the window {window}")
         padded = size[i] + sum(padding[i])
@@ -55,9 +70,15 @@ def _out_size(name: str, shape: tuple[int, ...], window: Pair, stride: Pair, pad
     return out[0], out[1]
 
 
+def _check_windows(name: str, shape: tuple[int, ...], out: Pair, layout: str) -> None:
+    if _sizes(name, shape, layout)[2:] != out:
+        raise ValueError(f"{name}: expected g of height and width {out}, got shape {shape}")
+
+
 def _check_dtype(name: str, **arrays: Any) -> None:
     dtypes = {key: array.dtype for key, array in arrays.items()}
-    if len(set(dtypes.values())) > 1 or next(iter(dtypes.values())).char not in "fd":
+    first = next(iter(dtypes.values()))
+    if len(set(dtypes.values())) > 1 or first.char not in "fd" or not first.isnative:
         listed = ", ".join(f"{key}: {dtype}" for key, dtype in dtypes.items())
         raise TypeError(f"{name}: expected float32 or float64, got {listed}; convert with .astype(...)")
 
@@ -158,7 +179,7 @@ def max_pool2d_gradient(
     TypeError
         If `g` is neither float32 nor float64.
     ValueError
-        If `index` does not have the shape of `g` and dtype int32.
+        If `index` does not have the shape of `g` and dtype int32, or the images have other numbers.
 
     Examples
     --------
@@ -169,6 +190,10 @@ def max_pool2d_gradient(
     """
     _check_dtype("max_pool2d_gradient", g=g)
     _check_index("max_pool2d_gradient", index, g)
+    _check_planes("max_pool2d_gradient", input_shape, g.shape, layout)
+    if windows is not None:
+        out_size = _out_size("max_pool2d_gradient", input_shape, *windows, layout)
+        _check_windows("max_pool2d_gradient", g.shape, out_size, layout)
     gx = np.empty(input_shape, g.dtype)
     if gx.size == 0 or g.size == 0:
         gx[...] = 0
@@ -205,6 +230,7 @@ def max_pool2d_gather(t: Any, index: Any, layout: str = "NCHW") -> Any:
     """
     _check_dtype("max_pool2d_gather", t=t)
     _check_index("max_pool2d_gather", index)
+    _check_planes("max_pool2d_gather", t.shape, index.shape, layout)
     y = np.empty(index.shape, t.dtype)
     if y.size == 0:
         return y
@@ -277,8 +303,8 @@ def avg_pool2d_gradient(
     """
     _check_dtype("avg_pool2d_gradient", g=g)
     out_size = _out_size("avg_pool2d_gradient", input_shape, window, stride, padding, layout)
-    if (g.shape[1:3] if layout == "NHWC" else g.shape[2:]) != out_size:
-        raise ValueError(f"avg_pool2d_gradient: expected g of height and width {out_size}, got shape {g.shape}")
+    _check_planes("avg_pool2d_gradient", input_shape, g.shape, layout)
+    _check_windows("avg_pool2d_gradient", g.shape, out_size, layout)
     gx = np.empty(input_shape, g.dtype)
     if gx.size == 0 or g.size == 0:
         gx[...] = 0
