@@ -85,14 +85,14 @@ def _labels(name: str, scores: Any, targets: Any, axis: int) -> Any:
         )
     if not isinstance(targets, Tracer) and targets.size and not 0 <= targets.min() <= targets.max() < classes:
         wrong = targets.min() if targets.min() < 0 else targets.max()
-        raise ValueError(f"{name}: label {wrong} is out of range for {classes} classes.")
+        raise IndexError(f"{name}: label {wrong} is out of range for {classes} classes.")
     return np.expand_dims(targets, axis)
 
 
 def _axis(name: str, scores: Any, axis: int) -> int:
     rank = len(shape_of(scores))
     if not -rank <= axis < rank:
-        raise ValueError(f"{name}: axis {axis} is out of range for shape {shape_of(scores)}.")
+        raise np.exceptions.AxisError(axis, rank, name)
     if shape_of(scores)[axis] == 0:
         raise ValueError(f"{name}: shape {shape_of(scores)} has no classes along axis {axis}.")
     return axis % rank
@@ -378,7 +378,8 @@ def kl_divergence(logits: Any, targets: Any, *, axis: int = -1, reduction: str =
         _check_probabilities(name, p, axis)
     present = p > 0
     log_p = np.log(np.where(present, p, 1))
-    losses = np.sum(np.where(present, p * (log_p - log_softmax(z, axis)), 0), axis=axis)
+    # Where p is 0, log q may be minus infinity.
+    losses = np.sum(p * np.where(present, log_p - log_softmax(z, axis), 0), axis=axis)
     return _reduced(name, losses, reduction)
 
 
@@ -434,7 +435,9 @@ def multiclass_hinge(
     Raises
     ------
     TypeError, ValueError
-        If shapes or dtypes do not fit, labels are out of range, or the kind or reduction is unknown.
+        If shapes or dtypes do not fit, or the kind or reduction is unknown.
+    IndexError
+        If a class number is out of range.
 
     Examples
     --------
