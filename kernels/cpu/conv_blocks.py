@@ -12,11 +12,12 @@ import numpy as np
 
 from kernels.cpu.gemm import ceil_div, finish, pack_rows, tile_height
 from kernels.cpu.jit import kernel
-from kernels.cpu.tiles import LANES32, LANES64, tile_a_table, transpose_block
+from kernels.cpu.tiles import LANES32, LANES64, prefetch_to_write, tile_a_table, transpose_block
 
 __all__ = ["accumulate_weights", "correlate", "pack_filters", "pack_filters_transposed"]
 
 DEPTH = 256
+SHORT = 256  # terms; with fewer, a tile is computed sooner than the memory for its result is fetched
 
 
 @kernel(fast=True)
@@ -119,6 +120,7 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
     panel = np.empty(block_rows * columns_out * width if aside else 1, x.dtype)
     depth_step = ceil_div(terms, ceil_div(terms, DEPTH))
     tile_step = tile_height(columns_out)
+    fetch = aside and terms <= SHORT
     has_finish = bias.size > 0 or activation > 0
     for item in range(start, stop):
         image, row = item // blocks, item % blocks * block_rows
@@ -144,6 +146,9 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
                     for r in range(rows):
                         for i in range(0, columns_out, tile_step):
                             height = min(tile_step, columns_out - i)
+                            if fetch and k == 0:
+                                for j in range(columns):
+                                    prefetch_to_write(out, y_start + j * y_c + r * y_h + i * y_w)
                             tile_a_table(source, a_at + r * a_line + i * a_row, a_row, k, table,
                                          filters, w_at, width, table, depth, target, c_at + r * c_line + i * c_row,
                                          c_row, height, columns, k > 0)  # fmt: skip

@@ -20,9 +20,19 @@ from numba.extending import intrinsic
 
 from kernels.cpu.host import host
 
-__all__ = ["TILE_ROWS", "TILE_VECTORS", "copy_rows", "tile", "tile_a_table", "tile_b_table", "transpose_block"]
+__all__ = [
+    "TILE_ROWS",
+    "TILE_VECTORS",
+    "copy_rows",
+    "prefetch_to_write",
+    "tile",
+    "tile_a_table",
+    "tile_b_table",
+    "transpose_block",
+]
 
 I64, I32, I1 = ir.IntType(64), ir.IntType(32), ir.IntType(1)
+BYTE_POINTER = ir.IntType(8).as_pointer()
 
 TILE_VECTORS = 2
 REGISTER = host().register_constraint
@@ -339,11 +349,11 @@ def _emit_copy(function: ir.Function, dtype: Any) -> None:
     i = builder.phi(I64)
     i.add_incoming(constant_int(0), entry)
     start, target = builder.mul(i, row), builder.mul(i, out_row)
-    prefetch = vector.declare("llvm.prefetch.p0", ir.VoidType(), [ir.IntType(8).as_pointer(), I32, I32, I32])
+    prefetch = vector.declare("llvm.prefetch.p0", ir.VoidType(), [BYTE_POINTER, I32, I32, I32])
     ahead = builder.mul(builder.add(i, constant_int(16)), row)  # rows may lie pages apart: fetch early
     for j in range(2):
         address = builder.gep(source, [builder.add(ahead, constant_int(j * vector.lanes))])
-        address = builder.bitcast(address, ir.IntType(8).as_pointer())
+        address = builder.bitcast(address, BYTE_POINTER)
         builder.call(prefetch, [address, ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
     for j, mask in enumerate(masks):
         offset = constant_int(j * vector.lanes)
@@ -358,3 +368,17 @@ def _emit_copy(function: ir.Function, dtype: Any) -> None:
 
 transpose_block = _make_block_operation("transpose", _emit_transpose)
 copy_rows = _make_block_operation("copy", _emit_copy)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch_to_write(_: Any, array: Any, at: Any) -> Any:
+    """Ask for the cache line of one item, which is about to be written."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, v: Any) -> Any:
+        address = builder.bitcast(pointer_to(context, builder, signature.args[0], v[0], v[1]), BYTE_POINTER)
+        name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [BYTE_POINTER, I32, I32, I32])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        builder.call(function, [address, *(ir.Constant(I32, i) for i in (1, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), emit
