@@ -7,24 +7,30 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+EXAMPLES := $(VENV)/.examples
 CHECK_VERSION := import sys; v = sys.version_info; \
 	sys.exit(0 if v >= (3, 11) else f"autodiff-engine needs Python 3.11 or newer, but {sys.executable} is {v[0]}.{v[1]}. Say which to use: make PYTHON=python3.12 ...")
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test lint format types coverage bench peers wheel clean
+.PHONY: help run test lint format types coverage bench peers wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
 	@echo 'Arguments for the tool: make test ARGS="tests/test_tree.py -x"'
 
-# The environment is made once, and brought up to date whenever pyproject.toml changes.
-$(STAMP): pyproject.toml
+# The environment is made once, and brought up to date whenever pyproject.toml changes; `run` needs less of it.
+$(STAMP): EXTRA := dev
+$(EXAMPLES): EXTRA := examples
+$(STAMP) $(EXAMPLES): pyproject.toml
 	@$(PYTHON) -c '$(CHECK_VERSION)'
 	@echo 'Installing into $(VENV) ...'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRA)]'
 	@touch $@
+
+run: $(EXAMPLES)  ## Train a convolutional network on handwritten digits
+	@$(BIN)/python -m examples.mnist $(ARGS)
 
 test: $(STAMP)  ## Run the tests and the examples in docstrings
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)

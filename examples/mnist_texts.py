@@ -1,0 +1,173 @@
+"""The networks of the texts that learn MNIST: what each text reports beside what is measured here.
+
+Run::
+
+    python -m examples.mnist_texts [--only NAME ...] [--data-dir DIR] [--quick]
+
+Each is built and trained as in its text (see `examples/networks.py` and `EXPERIMENTS`); where a text is silent, the
+choice is named. Texts that used TensorFlow's reader have 55,000 images to learn from, the other 5,000 being set aside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import nn
+from examples import networks
+from examples.report import Row, print_table
+from nn.data import Batches, ImageSet, load_mnist, to_float
+from nn.initialisers import truncated_normal
+from nn.losses import cross_entropy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SET_ASIDE = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A network of a text, how it is trained there, and what the text reports.
+
+    Parameters
+    ----------
+    name, title
+        For the command line, and for the table.
+    build
+        Makes the network from a generator.
+    optimizer
+        Makes the optimiser.
+    reported
+        The text's test accuracy.
+    epochs, batch_size
+        How long and in what steps.
+    set_aside
+        How many images of the training set are not used, as with TensorFlow's reader.
+    choices
+        What the text does not say.
+    """
+
+    name: str
+    title: str
+    build: Callable[[np.random.Generator], Any]
+    optimizer: Callable[[], Any]
+    reported: float
+    epochs: int
+    batch_size: int = 100
+    set_aside: int = SET_ASIDE
+    choices: str = ""
+
+
+def hui_weights(rng: np.random.Generator, shape: tuple[int, int], dtype: Any = np.float32) -> Any:
+    """Normal numbers of standard deviation sqrt(2 / inputs), cut off at two of them."""
+    return truncated_normal(float(np.sqrt(2 / shape[0])))(rng, shape, dtype)
+
+
+EXPERIMENTS = (
+    Experiment(
+        "softmax", "Buduma: softmax regression",
+        networks.softmax_regression, lambda: nn.SGD(0.01), 0.919, 100,
+    ),
+    Experiment(
+        "buduma", "Buduma: 784-256-256-10, ReLU on the logits too",
+        lambda rng: networks.mlp(rng, (256, 256), "he_normal", relu_at_end=True), lambda: nn.SGD(0.01), 0.982, 300,
+    ),
+    Experiment(
+        "buduma-linear", "the same with linear logits",
+        lambda rng: networks.mlp(rng, (256, 256), "he_normal"), lambda: nn.SGD(0.01), 0.982, 300,
+    ),
+    Experiment(
+        "hui", "Hui: 784-256-100-10, weight decay",
+        lambda rng: networks.mlp(rng, (256, 100), hui_weights), lambda: nn.Adam(1e-3, weight_decay=5e-5), 0.9816, 18,
+        choices="rate 0.001",
+    ),
+    Experiment(
+        "ketkar", "Ketkar 7-7: two convolutions, dropout, one epoch", networks.ketkar_cnn,
+        lambda: nn.AdaDelta(1.0, rho=0.95, eps=1e-7), 0.9712, 1, batch_size=128, set_aside=0,
+    ),
+    Experiment(
+        "cnn_cf", "lecture L14: one convolution", networks.cnn_cf, lambda: nn.Adam(1e-3), 0.9862, 18,
+        choices="rate 0.001, batches of 100",
+    ),
+    Experiment(
+        "cnn_cpcpff", "lecture L17: two convolutions", networks.cnn_cpcpff, lambda: nn.Adam(1e-3), 0.9894, 18,
+        choices="rate 0.001, batches of 100",
+    ),
+    Experiment(
+        "cnn_cpcpfd", "lecture L18: the same with dropout", networks.cnn_cpcpfd, lambda: nn.Adam(1e-3), 0.9916, 18,
+        choices="half dropped, rate 0.001, batches of 100",
+    ),
+)  # fmt: skip
+
+
+def prepare(images: Any, labels: Any) -> tuple[Any, Any]:
+    """Pixels from 0 to 1 with an axis of channels."""
+    return to_float(images), labels
+
+
+def run(experiment: Experiment, images: ImageSet, *, epochs: int | None = None, seed: int = 0) -> Row:
+    """Train a network as its text does and return its line of the table."""
+    start = time.perf_counter()
+    keep = slice(experiment.set_aside if images.full else 0, None)
+    data = Batches(
+        images.train_images[keep], images.train_labels[keep], batch_size=experiment.batch_size, transform=prepare
+    )
+    result = nn.fit(
+        experiment.build(np.random.default_rng(seed)),
+        nn.Supervised(cross_entropy),
+        experiment.optimizer(),
+        data,
+        epochs=experiment.epochs if epochs is None else epochs,
+        rng=seed,
+    )
+    logits = nn.predict(result.model, images.test_images, transform=to_float)
+    accuracy = nn.metrics.accuracy(logits, images.test_labels)
+    steps, seconds = len(result.history.losses), time.perf_counter() - start
+    note = f"{steps:,} steps, {seconds:.0f} s" + (f"; chosen: {experiment.choices}" if experiment.choices else "")
+    return Row(experiment.title, f"{100 * experiment.reported:.2f} %", f"{100 * accuracy:.2f} %", note)
+
+
+def part_of(images: ImageSet, train: int, test: int) -> ImageSet:
+    """Return the first images of both parts."""
+    return dataclasses.replace(
+        images, name=f"a part of {images.name}", train_images=images.train_images[:train],
+        train_labels=images.train_labels[:train], test_images=images.test_images[:test],
+        test_labels=images.test_labels[:test], full=False,
+    )  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> list[Row]:
+    """Train what was asked for, print the table and return its rows."""
+    parser = argparse.ArgumentParser(description="Train the texts' networks on MNIST.")
+    names = [experiment.name for experiment in EXPERIMENTS]
+    parser.add_argument("--only", nargs="+", choices=names, help="which to train (default: all, about half an hour)")
+    parser.add_argument("--data-dir", type=Path, help="a folder with the idx files of MNIST")
+    parser.add_argument("--no-download", action="store_true", help="do not ask the network")
+    parser.add_argument("--epochs", type=int, help="passes over the data, instead of each text's own number")
+    parser.add_argument("--quick", action="store_true", help="one epoch on 1,000 images, to see it work")
+    options = parser.parse_args(argv)
+    images = load_mnist(options.data_dir, download=not options.no_download)
+    if options.quick:
+        images = part_of(images, 1000, 300)
+    rows = []
+    try:
+        for experiment in EXPERIMENTS:
+            if options.only is None or experiment.name in options.only:
+                print(f"\n{experiment.title}", file=sys.stderr)
+                rows.append(run(experiment, images, epochs=1 if options.quick else options.epochs))
+    except nn.Interrupted as stop:
+        print(f"\n{stop}", file=sys.stderr)
+    if rows:
+        print_table(f"Test accuracy on {images.name}", rows)
+    return rows
+
+
+if __name__ == "__main__":
+    main()
