@@ -42,6 +42,7 @@ from autodiff.ops.activations import (
 )
 from autodiff.ops.compiled import enable_kernels, kernels_enabled
 from autodiff.ops.convolution import conv1d, conv2d, conv_transpose2d
+from autodiff.ops.dense import dense
 from autodiff.ops.pooling import avg_pool2d, max_pool2d
 from autodiff.ops.softmax import log_softmax, softmax, softmax_cross_entropy
 
@@ -53,6 +54,7 @@ __all__ = [
     "conv2d",
     "conv_transpose2d",
     "cumulative",
+    "dense",
     "dtypes",
     "einsum",
     "elementwise",

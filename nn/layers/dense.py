@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff import ops
 from nn.activations import resolve
 from nn.layers.checks import check_dtype, check_features, count, float_dtype, generator, initial
 from nn.module import Layer, parameter, static
@@ -85,7 +86,4 @@ class Dense(Layer):
         """Return the outputs, shape (..., outputs), for inputs of shape (..., inputs)."""
         check_features(self.label, x, -1, self.weight.shape[0])
         check_dtype(self.label, x, self.weight)
-        y = x @ self.weight
-        if self.bias is not None:
-            y = y + self.bias
-        return resolve("Dense", self.activation)(y)
+        return resolve("Dense", self.activation)(ops.dense(x, self.weight, self.bias))
