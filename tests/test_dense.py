@@ -48,5 +48,5 @@ def test_errors():
         dense(x, w.T)
     with pytest.raises(ValueError, match=r"expected x \(\.\.\., K\) and w \(K, M\)"):
         dense(x, w[0])
-    with pytest.raises(ValueError, match=r"bias must have shape \(4,\), one number per column"):
+    with pytest.raises(ValueError, match=r"bias must have shape \(4,\), one number for each column"):
         dense(x, w, np.ones(3))
