@@ -1,6 +1,5 @@
-"""Numerical kernels for CPU and CUDA, compiled by Numba: arrays in, arrays out, nothing known of derivatives.
+"""Numerical kernels: arrays in, arrays out, nothing known of derivatives.
 
-This package is the ground floor of the project and is still empty: the first release contains the engine,
-`autodiff`, which runs on NumPy alone. Matrix products, convolution, pooling, softmax cross-entropy and
-elementwise mathematics come here next, with one contract and one set of tests for both devices.
+`kernels.cpu` holds those for the CPU, compiled by Numba on first use; `kernels.reference` the same contracts in plain
+NumPy; `kernels.geometry` the arithmetic of strides and padding. Importing this package alone loads nothing.
 """
