@@ -108,9 +108,13 @@ def _reduced(name: str, losses: Any, reduction: str) -> Any:
         return losses
     if reduction == "sum":
         return np.sum(losses)
-    if math.prod(shape_of(losses)) == 0:
-        raise ValueError(f'{name}: there is no mean of no losses (shape {shape_of(losses)}); use "sum" or "none".')
+    _check_some(name, shape_of(losses))
     return np.mean(losses)
+
+
+def _check_some(name: str, shape: tuple[int, ...]) -> None:
+    if math.prod(shape) == 0:
+        raise ValueError(f'{name}: there is no mean of no losses (shape {shape}); use "sum" or "none".')
 
 
 def _positive(name: str, argument: str, value: float) -> float:
@@ -213,8 +217,8 @@ def huber(predictions: Any, targets: Any, *, delta: float = 1.0, reduction: str 
 def binary_cross_entropy_with_logits(logits: Any, targets: Any, *, reduction: str = "mean") -> Any:
     """Cross-entropy of yes-or-no answers whose probability is sigmoid(logit).
 
-    Each entry's loss is -t log(sigmoid(z)) - (1 - t) log(1 - sigmoid(z)), computed as
-    t softplus(-z) + (1 - t) softplus(z), which neither overflows nor loses digits for any finite z.
+    Each entry's loss is -t log(sigmoid(z)) - (1 - t) log(1 - sigmoid(z)), computed without overflow or cancellation
+    for any finite z.
 
     Parameters
     ----------
@@ -245,7 +249,10 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any, *, reduction: st
     z, t = _pair(name, "logits", logits, targets, reduction)
     if not isinstance(t, Tracer) and not np.all((t >= 0) & (t <= 1)):
         raise ValueError(f"{name}: targets are probabilities, from 0 to 1; {t[~((t >= 0) & (t <= 1))][0]} is not.")
-    return _reduced(name, t * softplus(-z) + (1 - t) * softplus(z), reduction)
+    # The loss is softplus(z) - t z, and the same with -z and 1 - t. With the smaller of t and 1 - t nothing cancels.
+    swap = t > 0.5
+    z, t = np.where(swap, -z, z), np.where(swap, 1 - t, t)
+    return _reduced(name, softplus(z) - t * z, reduction)
 
 
 def hinge(scores: Any, targets: Any, *, margin: float = 1.0, reduction: str = "mean") -> Any:
@@ -334,6 +341,9 @@ def cross_entropy(
     >>> cross_entropy(logits, np.array([[1.0, 0.0], [0.5, 0.5]]), reduction="none").round(4)
     array([0.1269, 0.6931])
     """
+    logits = _array(logits)
+    if reduction == "mean":
+        _check_some("cross_entropy", shape_of(logits))
     return softmax_cross_entropy(logits, targets, axis=axis, ignore_index=ignore_index, reduction=reduction)
 
 
