@@ -44,7 +44,7 @@ def _real(name: str, x: Any) -> Any:
 
 
 def _compiled(x: Any) -> bool:
-    return type(x) is np.ndarray and x.size >= LARGE and x.dtype.char in "fd" and kernels_enabled()
+    return type(x) is np.ndarray and x.size >= LARGE and x.dtype.char in "fd" and x.dtype.isnative and kernels_enabled()
 
 
 # -- relu ----------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def relu6(x: Any) -> Any:
     array([0., 2., 6.])
     """
     x = _real("relu6", x)
-    return np.where(x > 0, np.where(x < 6, x, 6.0), 0.0).astype(dtype_of(x))
+    return np.where(x <= 0, 0.0, np.where(x >= 6, 6.0, x)).astype(dtype_of(x))  # NaN is neither
 
 
 def leaky_relu(x: Any, slope: float = 0.01) -> Any:
@@ -240,7 +240,9 @@ def softplus(x: Any) -> Any:
 def _erf_value(x: Any) -> Any:
     from scipy.special import erf
 
-    return erf(x)
+    if dtype_of(x).char == "g":
+        raise TypeError("gelu: there is no error function of longdouble; use float64, or approximate=True.")
+    return erf(x, dtype=np.float32).astype(np.float16) if dtype_of(x).char == "e" else erf(x)
 
 
 _erf = elementwise(_erf_value, lambda t, _y, x: t * np.exp(-x * x) * (2 / math.sqrt(math.pi)), name="erf")

@@ -42,19 +42,19 @@ class _Windows(NamedTuple):
 class _Known:
     """The maxima of one array, which the search for their positions has found already: read once, then forgotten."""
 
-    __slots__ = ("x", "y")
+    __slots__ = ("pair",)
 
     def __init__(self) -> None:
-        self.x: Any = None
-        self.y: Any = None
+        self.pair: tuple[Any, Any] = (None, None)  # in one piece: several threads may run one recorded program
 
     def __repr__(self) -> str:
         return "·"
 
     def take(self, x: Any) -> Any:
-        if self.x is not x or x is None:
+        at, y = self.pair
+        if at is not x:
             return None
-        y, self.x, self.y = self.y, None, None
+        self.pair = None, None
         return y
 
 
@@ -84,7 +84,7 @@ def _find_maxima(x: Any, at: _Windows, known: _Known) -> Any:
     """Positions `h * W + w` of the first maxima."""
     if _compiled(x):
         y, index = cpu().max_pool2d(x, *at)
-        known.x, known.y = x, y
+        known.pair = x, y
         return index
     images = _channels_first(x, at.layout)
     windows = _padded_windows(images, at, -np.inf)

@@ -17,20 +17,24 @@ LARGE = 256  # items; below, the kernels are used only where they are loaded alr
 
 
 def _compiled(x: Any) -> bool:
-    return dtype_of(x).char in "fd" and (kernels_enabled() or x.size >= LARGE)
+    return dtype_of(x).char in "fd" and dtype_of(x).isnative and (kernels_enabled() or x.size >= LARGE)
 
 
 class _Known:
     """The softmax of one array, which the loss has computed already."""
 
-    __slots__ = ("x", "y")
+    __slots__ = ("pair",)
 
     def __init__(self) -> None:
-        self.x: Any = None
-        self.y: Any = None
+        self.pair: tuple[Any, Any] = (None, None)  # in one piece: several threads may run one recorded program
 
     def __repr__(self) -> str:
         return "·"
+
+    def of(self, x: Any) -> Any:
+        """Return the softmax of `x`, or None."""
+        at, y = self.pair
+        return y if at is x else None
 
 
 # -- softmax over the last axis ------------------------------------------------------------------------------
@@ -41,8 +45,9 @@ def _shifted(x: Any) -> Any:
 
 
 def _softmax_value(x: Any, known: _Known | None) -> Any:
-    if known is not None and known.x is x:
-        return known.y
+    found = None if known is None else known.of(x)
+    if found is not None:
+        return found
     if _compiled(x):
         return cpu().softmax(x)
     e = np.exp(_shifted(x))
@@ -134,30 +139,72 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     return np.moveaxis(_log_softmax(x), -1, axis) if axis != x.ndim - 1 else _log_softmax(x)
 
 
-# -- cross-entropy -------------------------------------------------------------------------------------------
+# -- cross-entropy: labels are from 0 on, and IGNORED in rows that do not count -------------------------------
+
+IGNORED = -1
+
+
+def _kept(x: Any, labels: Any) -> Any:
+    """Numbers or rows where they count, else an exact 0, whatever they hold."""
+    counted = labels >= 0 if np.ndim(x) == 1 else np.expand_dims(labels >= 0, 1)
+    return np.where(counted, x, dtype_of(x).type(0))
 
 
 def _one_hot(labels: Any, columns: int, dtype: Any) -> Any:
     return (np.arange(columns) == labels[:, None]).astype(dtype)
 
 
-def _loss_value(x: Any, labels: Any, known: _Known) -> Any:
+def _loss_value(x: Any, labels: Any, known: _Known, ignoring: bool) -> Any:
     if _compiled(x):
-        loss, y = cpu().softmax_cross_entropy(x, labels)
-        known.x, known.y = x, y
+        loss, y = cpu().softmax_cross_entropy(x, labels, IGNORED)
+        known.pair = x, y
         return loss
-    return -np.take_along_axis(_log_softmax_value(x), labels[:, None], axis=1)[:, 0]
+    logs = _log_softmax_value(_kept(x, labels) if ignoring else x)
+    loss = -np.take_along_axis(logs, labels[:, None], axis=1)[:, 0]
+    return _kept(loss, labels) if ignoring else loss
 
 
-def _difference_value(w: Any, p: Any, labels: Any) -> Any:
+def _counted_value(x: Any, labels: Any, known: _Known) -> Any:
+    y = known.of(x)
+    return _kept(_softmax_value(_kept(x, labels), None), labels) if y is None else y
+
+
+def _difference_value(w: Any, p: Any, labels: Any, ignoring: bool) -> Any:
     if type(p) is np.ndarray and _compiled(p):
-        return cpu().softmax_cross_entropy_gradient(w, p, labels)
-    return w[:, None] * (p - _one_hot(labels, p.shape[1], dtype_of(p)))
+        return cpu().softmax_cross_entropy_gradient(w, p, labels, IGNORED)
+    y = w[:, None] * (p - _one_hot(labels, p.shape[1], dtype_of(p)))
+    return _kept(y, labels) if ignoring else y
 
 
-def _labelled(rng: np.random.Generator) -> list[tuple[Any, Any]]:
+def _labelled(rng: np.random.Generator) -> list[tuple[Any, Any, bool]]:
     shapes = ((3, 4), (1, 2), (0, 3), (40, 10))
-    return [(rng.normal(size=s), rng.integers(0, s[1], s[0])) for s in shapes]
+    drawn = [(rng.normal(size=s), rng.integers(0, s[1], s[0])) for s in shapes]
+    return [(x, y, False) for x, y in drawn] + [(x, np.where(y % 2, y, IGNORED), True) for x, y in drawn]
+
+
+def _through_counted(t: Any, y: Any, _x: Any, labels: Any, known: Any) -> Any:
+    return _through_softmax(_kept(t, labels), y, None, None)
+
+
+# Softmax, with 0 in the rows that do not count.
+_counted_softmax = Operation(
+    "softmax_of_counted_rows",
+    _counted_value,
+    jvps=(_through_counted, None),
+    vjps=(_through_counted, None),
+    samples=lambda rng: [Sample((x, y), {"known": _Known()}) for x, y, _ in _labelled(rng)],
+    shape=lambda x, labels, known: Spec(shape_of(x), dtype_of(x)),
+)
+
+
+def _product(t: Any, p: Any, labels: Any, ignoring: bool) -> Any:
+    """Row i: the inner product of t[i] with p[i] - one_hot(labels[i])."""
+    y = np.sum(t * p, axis=1) - t[np.arange(len(labels)), labels]
+    return _kept(y, labels) if ignoring else y
+
+
+def _scaled(t: Any, w: Any, labels: Any, ignoring: bool) -> Any:
+    return np.expand_dims(_kept(w, labels) if ignoring else w, 1) * t
 
 
 # Row i: w[i] * (p[i] - one_hot(labels[i])).
@@ -165,36 +212,46 @@ _difference: Operation = Operation(
     "softmax_cross_entropy_gradient",
     _difference_value,
     jvps=(
-        lambda t, _y, _w, p, labels: _difference(t, p, labels),
-        lambda t, _y, w, _p, _labels: np.expand_dims(w, 1) * t,
+        lambda t, _y, _w, p, labels, ignoring: _difference(t, p, labels, ignoring=ignoring),
+        lambda t, _y, w, _p, labels, ignoring: _scaled(t, w, labels, ignoring),
         None,
     ),
     vjps=(
-        lambda ct, _y, _w, p, labels: np.sum(ct * p, axis=1) - _picked(ct, labels),
-        lambda ct, _y, w, _p, _labels: np.expand_dims(w, 1) * ct,
+        lambda ct, _y, _w, p, labels, ignoring: _product(ct, p, labels, ignoring),
+        lambda ct, _y, w, _p, labels, ignoring: _scaled(ct, w, labels, ignoring),
         None,
     ),
     linear_args=frozenset({0}),
-    samples=lambda rng: [Sample((rng.normal(size=len(y)), abs(x), y)) for x, y in _labelled(rng)],
-    shape=lambda w, p, labels: Spec(shape_of(p), dtype_of(p)),
+    samples=lambda rng: [
+        Sample((rng.normal(size=len(y)), abs(x), y), {"ignoring": ignoring}) for x, y, ignoring in _labelled(rng)
+    ],
+    shape=lambda w, p, labels, ignoring: Spec(shape_of(p), dtype_of(p)),
 )
 
 
-def _picked(x: Any, labels: Any) -> Any:
-    """The item of each row that its label names."""
-    return x[np.arange(len(labels)), labels]
+def _probabilities(x: Any, labels: Any, known: _Known, ignoring: bool) -> Any:
+    return _counted_softmax(x, labels, known=known) if ignoring else _softmax(x, known=known)
 
 
 _loss = Operation(
     "softmax_cross_entropy",
     _loss_value,
     jvps=(
-        lambda t, _y, x, labels, known: np.sum(t * _softmax(x, known=known), axis=1) - _picked(t, labels),
+        lambda t, _y, x, labels, known, ignoring: _product(
+            t, _probabilities(x, labels, known, ignoring), labels, ignoring
+        ),
         None,
     ),
-    vjps=(lambda ct, _y, x, labels, known: _difference(ct, _softmax(x, known=known), labels), None),
-    samples=lambda rng: [Sample((x, y), {"known": _Known()}) for x, y in _labelled(rng)],
-    shape=lambda x, labels, known: Spec(shape_of(x)[:1], dtype_of(x)),
+    vjps=(
+        lambda ct, _y, x, labels, known, ignoring: _difference(
+            ct, _probabilities(x, labels, known, ignoring), labels, ignoring=ignoring
+        ),
+        None,
+    ),
+    samples=lambda rng: [
+        Sample((x, y), {"known": _Known(), "ignoring": ignoring}) for x, y, ignoring in _labelled(rng)
+    ],
+    shape=lambda x, labels, known, ignoring: Spec(shape_of(x)[:1], dtype_of(x)),
 )
 
 
@@ -218,7 +275,7 @@ def softmax_cross_entropy(
     axis
         The axis of the classes.
     ignore_index
-        Positions with this class number have loss 0 and do not count in the mean.
+        Positions with this class number have loss 0, whatever their logits are, and do not count in the mean.
     reduction
         `"mean"` over the positions that count, `"sum"`, or `"none"`.
 
@@ -238,7 +295,8 @@ def softmax_cross_entropy(
 
     Notes
     -----
-    With class numbers the derivative, softmax(logits) - one_hot(targets), is computed in one fused pass.
+    With class numbers the derivative, softmax(logits) - one_hot(targets), is computed in one fused pass. The mean of
+    no positions is NaN.
 
     Examples
     --------
@@ -260,7 +318,9 @@ def softmax_cross_entropy(
         if ignore_index is not None:
             raise ValueError(f"{name}: ignore_index goes with class numbers; here, make the rows of targets 0.")
         moved = np.moveaxis(targets, axis, -1)
-        if dtype_of(moved).kind != "f":
+        if dtype_of(moved).kind not in "fiub":
+            raise TypeError(f"{name}: probabilities must be real, got {describe(targets)}.")
+        if dtype_of(moved) != dtype_of(x):
             moved = moved.astype(dtype_of(x))
         return _reduced(-np.sum(moved * _log_softmax(x), axis=-1), None, reduction)
     if shape_of(targets) != shape:
@@ -271,20 +331,19 @@ def softmax_cross_entropy(
     if dtype_of(targets).kind not in "iu":
         raise TypeError(f"{name}: class numbers must be integers, got {describe(targets)}.")
     labels, keep = _checked(targets, shape_of(x)[-1], ignore_index)
-    losses = _loss(np.reshape(x, (-1, shape_of(x)[-1])) if len(shape) != 1 else x, labels, known=_Known())
-    if keep is not None:
-        losses = np.where(keep, losses, 0.0).astype(dtype_of(x))
+    rows = np.reshape(x, (-1, shape_of(x)[-1])) if len(shape) != 1 else x
+    losses = _loss(rows, labels, known=_Known(), ignoring=keep is not None)
     return _reduced(losses if len(shape) == 1 else np.reshape(losses, shape), keep, reduction)
 
 
 def _checked(targets: Any, classes: int, ignore_index: int | None) -> tuple[Any, Any]:
-    """Return class numbers in one dimension, 0 where they are ignored, and which positions count (None: all)."""
+    """Return class numbers in one dimension, IGNORED where they are, and which positions count (None: all)."""
     labels = np.reshape(concrete(targets), (-1,))
     keep = None
+    wrong = (labels < 0) | (labels >= classes)
     if ignore_index is not None:
         keep = labels != ignore_index
-        labels = np.where(keep, labels, 0)
-    wrong = (labels < 0) | (labels >= classes)
+        wrong &= keep
     if type(wrong) is np.ndarray and wrong.any():
         first = int(np.argmax(wrong))
         where = first if len(shape_of(targets)) == 1 else tuple(map(int, np.unravel_index(first, shape_of(targets))))
@@ -292,7 +351,9 @@ def _checked(targets: Any, classes: int, ignore_index: int | None) -> tuple[Any,
             f"softmax_cross_entropy: class number {labels[first]} at position {where} is out of range for {classes} "
             "classes; mark positions to leave out with ignore_index=."
         )
-    return labels, keep
+    if keep is None or (type(keep) is np.ndarray and keep.all()):
+        return labels, None
+    return np.where(keep, labels.astype(np.int64), IGNORED), keep
 
 
 def _reduced(losses: Any, keep: Any, reduction: str) -> Any:
@@ -301,5 +362,5 @@ def _reduced(losses: Any, keep: Any, reduction: str) -> Any:
     total = np.sum(losses)
     if reduction == "sum":
         return total
-    count = losses.size if keep is None else int(np.count_nonzero(keep))
-    return total / count
+    count = losses.size if keep is None else np.count_nonzero(keep)
+    return total / (count if isinstance(count, int) else count.astype(dtype_of(losses)))  # known by shape alone
