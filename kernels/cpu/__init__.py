@@ -2,14 +2,26 @@
 
 from kernels.cpu.conv2d import conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from kernels.cpu.matmul import matmul
-from kernels.cpu.optimiser import adam_step, gradient_step, momentum_step
+from kernels.cpu.optimiser import (
+    adadelta_step,
+    adagrad_step,
+    adam_step,
+    adamax_step,
+    gradient_step,
+    momentum_step,
+    nadam_step,
+    rmsprop_step,
+)
 from kernels.cpu.pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gather, max_pool2d_gradient
 from kernels.cpu.rectifier import relu, relu_gate
 from kernels.cpu.softmax import log_softmax, softmax, softmax_cross_entropy, softmax_cross_entropy_gradient
 from kernels.cpu.threads import num_threads, parallel_for, set_num_threads, threads
 
 __all__ = [
+    "adadelta_step",
+    "adagrad_step",
     "adam_step",
+    "adamax_step",
     "avg_pool2d",
     "avg_pool2d_gradient",
     "conv2d",
@@ -22,10 +34,12 @@ __all__ = [
     "max_pool2d_gather",
     "max_pool2d_gradient",
     "momentum_step",
+    "nadam_step",
     "num_threads",
     "parallel_for",
     "relu",
     "relu_gate",
+    "rmsprop_step",
     "set_num_threads",
     "softmax",
     "softmax_cross_entropy",

@@ -21,13 +21,28 @@ from kernels.cpu.threads import parallel_for
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["adam_step", "gradient_step", "momentum_step"]
+__all__ = [
+    "adadelta_step",
+    "adagrad_step",
+    "adam_step",
+    "adamax_step",
+    "gradient_step",
+    "momentum_step",
+    "nadam_step",
+    "rmsprop_step",
+]
 
-BLOCK = 2048  # numbers of each array: four arrays of them stay in the first cache
+BLOCK = 1024  # numbers of each array: seven arrays of them stay in the first cache
 GRAIN = 1 << 15  # numbers for a thread
 
 # Within a block, what is updated is first copied to where it belongs and then changed in place. With fewer arrays in
 # the loop, the compiler can check that none overlaps another, and so vectorises it; the copies stay in the cache.
+
+
+@kernel(inline=True)
+def _copy(source, target):
+    for i in range(len(target)):
+        target[i] = source[i]
 
 
 @kernel
@@ -36,28 +51,26 @@ def _gradient(start, stop, p, g, p_out, rate, decay, shrink, own):
         last = min(first + BLOCK, stop)
         p_new, g_block = p_out[first:last], g[first:last]
         if not own:
-            p_new[:] = p[first:last]
+            _copy(p[first:last], p_new)
         for i in range(len(p_new)):
             old = p_new[i]
             p_new[i] = old * shrink - rate * (g_block[i] + decay * old)
 
 
 @kernel
-def _momentum(start, stop, p, g, u, p_out, u_out, rate, decay, shrink, momentum, own, ahead):
+def _momentum(start, stop, p, g, u, p_out, u_out, rate, decay, shrink, momentum, nesterov, own):
     for first in range(start, stop, BLOCK):
         last = min(first + BLOCK, stop)
         p_new, u_new, g_block = p_out[first:last], u_out[first:last], g[first:last]
         if not own:
-            p_new[:] = p[first:last]
-            u_new[:] = u[first:last]
+            _copy(p[first:last], p_new)
+            _copy(u[first:last], u_new)
         for i in range(len(p_new)):
             old = p_new[i]
             gradient = g_block[i] + decay * old
             velocity = momentum * u_new[i] + gradient
             u_new[i] = velocity
-            if ahead:
-                velocity = gradient + momentum * velocity
-            p_new[i] = old * shrink - rate * velocity
+            p_new[i] = old * shrink - rate * (gradient + momentum * velocity if nesterov != 0 else velocity)
 
 
 @kernel
@@ -66,9 +79,9 @@ def _adam(start, stop, p, g, m, v, p_out, m_out, v_out, rate, decay, shrink, kee
         last = min(first + BLOCK, stop)
         p_new, m_new, v_new, g_block = p_out[first:last], m_out[first:last], v_out[first:last], g[first:last]
         if not own:
-            p_new[:] = p[first:last]
-            m_new[:] = m[first:last]
-            v_new[:] = v[first:last]
+            _copy(p[first:last], p_new)
+            _copy(m[first:last], m_new)
+            _copy(v[first:last], v_new)
         for i in range(len(p_new)):
             old = p_new[i]
             gradient = g_block[i] + decay * old
@@ -77,6 +90,98 @@ def _adam(start, stop, p, g, m, v, p_out, m_out, v_out, rate, decay, shrink, kee
             m_new[i] = mean
             v_new[i] = square
             p_new[i] = old * shrink - rate * (mean / (np.sqrt(square) * root + eps))
+
+
+@kernel
+def _adagrad(start, stop, p, g, s, p_out, s_out, rate, decay, shrink, eps, own):
+    for first in range(start, stop, BLOCK):
+        last = min(first + BLOCK, stop)
+        p_new, s_new, g_block = p_out[first:last], s_out[first:last], g[first:last]
+        if not own:
+            _copy(p[first:last], p_new)
+            _copy(s[first:last], s_new)
+        for i in range(len(p_new)):
+            old = p_new[i]
+            gradient = g_block[i] + decay * old
+            total = s_new[i] + gradient * gradient
+            s_new[i] = total
+            p_new[i] = old * shrink - rate * (gradient / (np.sqrt(total) + eps))
+
+
+@kernel
+def _rmsprop(start, stop, p, g, s, p_out, s_out, rate, decay, shrink, keep, new, eps, own):
+    for first in range(start, stop, BLOCK):
+        last = min(first + BLOCK, stop)
+        p_new, s_new, g_block = p_out[first:last], s_out[first:last], g[first:last]
+        if not own:
+            _copy(p[first:last], p_new)
+            _copy(s[first:last], s_new)
+        for i in range(len(p_new)):
+            old = p_new[i]
+            gradient = g_block[i] + decay * old
+            square = keep * s_new[i] + new * (gradient * gradient)
+            s_new[i] = square
+            p_new[i] = old * shrink - rate * (gradient / (np.sqrt(square) + eps))
+
+
+@kernel
+def _adadelta(start, stop, p, g, s, t, p_out, s_out, t_out, rate, decay, shrink, keep, new, eps, own):
+    for first in range(start, stop, BLOCK):
+        last = min(first + BLOCK, stop)
+        p_new, s_new, t_new, g_block = p_out[first:last], s_out[first:last], t_out[first:last], g[first:last]
+        if not own:
+            _copy(p[first:last], p_new)
+            _copy(s[first:last], s_new)
+            _copy(t[first:last], t_new)
+        for i in range(len(p_new)):
+            old = p_new[i]
+            gradient = g_block[i] + decay * old
+            square = keep * s_new[i] + new * (gradient * gradient)
+            change = np.sqrt((t_new[i] + eps) / (square + eps)) * gradient
+            s_new[i] = square
+            t_new[i] = keep * t_new[i] + new * (change * change)
+            p_new[i] = old * shrink - rate * change
+
+
+@kernel
+def _nadam(
+    start, stop, p, g, m, v, p_out, m_out, v_out, ahead, now, decay, shrink, keep1, new1, keep2, new2, root, eps, own
+):
+    for first in range(start, stop, BLOCK):
+        last = min(first + BLOCK, stop)
+        p_new, m_new, v_new, g_block = p_out[first:last], m_out[first:last], v_out[first:last], g[first:last]
+        if not own:
+            _copy(p[first:last], p_new)
+            _copy(m[first:last], m_new)
+            _copy(v[first:last], v_new)
+        for i in range(len(p_new)):
+            old = p_new[i]
+            gradient = g_block[i] + decay * old
+            mean = keep1 * m_new[i] + new1 * gradient
+            square = keep2 * v_new[i] + new2 * (gradient * gradient)
+            m_new[i] = mean
+            v_new[i] = square
+            p_new[i] = old * shrink - (ahead * mean + now * gradient) / (np.sqrt(square) * root + eps)
+
+
+@kernel
+def _adamax(start, stop, p, g, m, u, p_out, m_out, u_out, rate, decay, shrink, keep1, new1, keep2, eps, own):
+    for first in range(start, stop, BLOCK):
+        last = min(first + BLOCK, stop)
+        p_new, m_new, u_new, g_block = p_out[first:last], m_out[first:last], u_out[first:last], g[first:last]
+        if not own:
+            _copy(p[first:last], p_new)
+            _copy(m[first:last], m_new)
+            _copy(u[first:last], u_new)
+        for i in range(len(p_new)):
+            old = p_new[i]
+            gradient = g_block[i] + decay * old
+            mean = keep1 * m_new[i] + new1 * gradient
+            aged, size = keep2 * u_new[i], abs(gradient) + eps
+            largest = aged if aged > size else size  # a NaN in the gradient is kept: then nothing is greater
+            m_new[i] = mean
+            u_new[i] = largest
+            p_new[i] = old * shrink - rate * (mean / largest)
 
 
 def gradient_step(p: Any, g: Any, *, out: Sequence[Any], rate: float, decay: float = 0.0, shrink: float = 1.0) -> None:
@@ -94,8 +199,7 @@ def gradient_step(p: Any, g: Any, *, out: Sequence[Any], rate: float, decay: flo
     >>> p
     array([0.9, 1.8])
     """
-    arrays, cast = _prepare("gradient_step", (p, g, *out), 1)
-    parallel_for(_gradient, p.size, *arrays, cast(rate), cast(decay), cast(shrink), out[0] is p, grain=GRAIN)
+    _run("gradient_step", _gradient, (p,), g, out, (rate, decay, shrink))
 
 
 def momentum_step(
@@ -127,10 +231,7 @@ def momentum_step(
     >>> p, u
     (array([0.855]), array([14.5]))
     """
-    arrays, cast = _prepare("momentum_step", (p, g, u, *out), 2)
-    own = out[0] is p and out[1] is u
-    numbers = cast(rate), cast(decay), cast(shrink), cast(momentum)
-    parallel_for(_momentum, p.size, *arrays, *numbers, own, bool(nesterov), grain=GRAIN)
+    _run("momentum_step", _momentum, (p, u), g, out, (rate, decay, shrink, momentum, float(nesterov)))
 
 
 def adam_step(
@@ -172,11 +273,193 @@ def adam_step(
     >>> p.round(12), m.round(12), v.round(12)
     (array([1.001]), array([-0.3]), array([0.009]))
     """
-    arrays, cast = _prepare("adam_step", (p, g, m, v, *out), 3)
-    own = all(new is old for new, old in zip(out, (p, m, v), strict=True))
     means = beta1, 1 - beta1, beta2, 1 - beta2
     numbers = rate / (1 - beta1**step), decay, shrink, *means, (1 - beta2**step) ** -0.5, eps
-    parallel_for(_adam, p.size, *arrays, *map(cast, numbers), own, grain=GRAIN)
+    _run("adam_step", _adam, (p, m, v), g, out, numbers)
+
+
+def nadam_step(
+    p: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    *,
+    out: Sequence[Any],
+    ahead: float,
+    now: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    step: int,
+    decay: float = 0.0,
+    shrink: float = 1.0,
+) -> None:
+    """Adam with Nesterov's momentum: moments as in `adam_step`, and another combination of them.
+
+    ``p = shrink * p - (ahead * m + now * g) / (sqrt(v / (1 - beta2**step)) + eps)``; the learning rate is in `ahead`
+    and `now`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arrays do not agree in dtype or shape.
+
+    Notes
+    -----
+    Dozat, "Incorporating Nesterov momentum into Adam" (2016).
+
+    Examples
+    --------
+    >>> p, m, v = np.array([1.0]), np.zeros(1), np.zeros(1)
+    >>> options = {"beta1": 0.5, "beta2": 0.5, "eps": 0.0, "step": 1}
+    >>> nadam_step(p, np.array([4.0]), m, v, out=(p, m, v), ahead=0.2, now=0.1, **options)
+    >>> p, m, v
+    (array([0.8]), array([2.]), array([8.]))
+    """
+    numbers = ahead, now, decay, shrink, beta1, 1 - beta1, beta2, 1 - beta2, (1 - beta2**step) ** -0.5, eps
+    _run("nadam_step", _nadam, (p, m, v), g, out, numbers)
+
+
+def adamax_step(
+    p: Any,
+    g: Any,
+    m: Any,
+    u: Any,
+    *,
+    out: Sequence[Any],
+    rate: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    step: int,
+    decay: float = 0.0,
+    shrink: float = 1.0,
+) -> None:
+    """AdaMax, step number `step` (from 1 on).
+
+    ``g += decay * p; m = beta1 * m + (1 - beta1) * g; u = max(beta2 * u, |g| + eps)``, and
+    ``p = shrink * p - rate / (1 - beta1**step) * m / u``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arrays do not agree in dtype or shape.
+
+    Notes
+    -----
+    Kingma and Ba, "Adam: a method for stochastic optimization" (2015), algorithm 2.
+
+    Examples
+    --------
+    >>> p, m, u = np.array([1.0]), np.zeros(1), np.zeros(1)
+    >>> options = {"rate": 0.1, "beta1": 0.5, "beta2": 0.5, "eps": 0.0, "step": 1}
+    >>> adamax_step(p, np.array([4.0]), m, u, out=(p, m, u), **options)
+    >>> p, m, u
+    (array([0.9]), array([2.]), array([4.]))
+    """
+    numbers = rate / (1 - beta1**step), decay, shrink, beta1, 1 - beta1, beta2, eps
+    _run("adamax_step", _adamax, (p, m, u), g, out, numbers)
+
+
+def adagrad_step(
+    p: Any, g: Any, s: Any, *, out: Sequence[Any], rate: float, eps: float, decay: float = 0.0, shrink: float = 1.0
+) -> None:
+    """AdaGrad: ``g += decay * p; s += g**2; p = shrink * p - rate * g / (sqrt(s) + eps)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arrays do not agree in dtype or shape.
+
+    Notes
+    -----
+    Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization" (2011).
+
+    Examples
+    --------
+    >>> p, s = np.array([1.0]), np.array([9.0])
+    >>> adagrad_step(p, np.array([4.0]), s, out=(p, s), rate=0.5, eps=0.0)
+    >>> p, s
+    (array([0.6]), array([25.]))
+    """
+    _run("adagrad_step", _adagrad, (p, s), g, out, (rate, decay, shrink, eps))
+
+
+def rmsprop_step(
+    p: Any,
+    g: Any,
+    s: Any,
+    *,
+    out: Sequence[Any],
+    rate: float,
+    rho: float,
+    eps: float,
+    decay: float = 0.0,
+    shrink: float = 1.0,
+) -> None:
+    """RMSProp: ``g += decay * p; s = rho * s + (1 - rho) * g**2; p = shrink * p - rate * g / (sqrt(s) + eps)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arrays do not agree in dtype or shape.
+
+    Notes
+    -----
+    Tieleman and Hinton, lecture 6.5 of "Neural networks for machine learning" (2012).
+
+    Examples
+    --------
+    >>> p, s = np.array([1.0]), np.zeros(1)
+    >>> rmsprop_step(p, np.array([4.0]), s, out=(p, s), rate=0.5, rho=0.75, eps=0.0)
+    >>> p, s
+    (array([0.]), array([4.]))
+    """
+    _run("rmsprop_step", _rmsprop, (p, s), g, out, (rate, decay, shrink, rho, 1 - rho, eps))
+
+
+def adadelta_step(
+    p: Any,
+    g: Any,
+    s: Any,
+    t: Any,
+    *,
+    out: Sequence[Any],
+    rate: float,
+    rho: float,
+    eps: float,
+    decay: float = 0.0,
+    shrink: float = 1.0,
+) -> None:
+    """AdaDelta.
+
+    ``g += decay * p; s = rho * s + (1 - rho) * g**2; d = sqrt((t + eps) / (s + eps)) * g; p = shrink * p - rate * d;
+    t = rho * t + (1 - rho) * d**2``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arrays do not agree in dtype or shape.
+
+    Notes
+    -----
+    Zeiler, "ADADELTA: an adaptive learning rate method" (2012), algorithm 1.
+
+    Examples
+    --------
+    >>> p, s, t = np.array([1.0]), np.zeros(1), np.array([16.0])
+    >>> adadelta_step(p, np.array([2.0]), s, t, out=(p, s, t), rate=0.5, rho=0.75, eps=0.0)
+    >>> p, s, t
+    (array([-3.]), array([1.]), array([28.]))
+    """
+    _run("adadelta_step", _adadelta, (p, s, t), g, out, (rate, decay, shrink, rho, 1 - rho, eps))
+
+
+def _run(name: str, step: Any, old: Sequence[Any], g: Any, out: Sequence[Any], numbers: Sequence[float]) -> None:
+    """Check the arrays, and run a kernel on chunks of them."""
+    arrays, cast = _prepare(name, (old[0], g, *old[1:], *out), len(out))
+    own = all(new is before for new, before in zip(out, old, strict=True))
+    parallel_for(step, g.size, *arrays, *map(cast, numbers), own, grain=GRAIN)
 
 
 def _prepare(name: str, arrays: Sequence[Any], results: int) -> tuple[list[Any], Any]:

@@ -78,15 +78,10 @@ class Adam(Optimiser):
         m, v = self._means(g, moments)
         return p - (step.rate / (1 - self.beta1**step.number)) * (m / self._size(v, step)), (m, v)
 
-    def kernel(self) -> Callable[..., None] | None:
+    def kernel(self, kernels: Any, step: Step) -> Callable[..., None]:
         """Return the compiled form."""
-        from autodiff.ops.compiled import cpu
-
-        return functools.partial(_step, cpu().adam_step, beta1=self.beta1, beta2=self.beta2, eps=self.eps)
-
-
-def _step(kernel: Callable[..., None], *arrays: Any, step: Step, **options: Any) -> None:
-    kernel(*arrays, rate=step.rate, step=step.number, **options)
+        options = {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "step": step.number}
+        return functools.partial(kernels.adam_step, rate=step.rate, **options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,13 +159,20 @@ class Nadam(Adam):
     def rule(self, p: Any, g: Any, moments: Sequence[Any], step: Step) -> tuple[Any, tuple[Any, ...]]:
         """Return ``p`` minus the rate times the mean looked ahead to over the corrected root mean square."""
         m, v = self._means(g, moments)
+        ahead, now = self._weights(step)
+        return p - (ahead * m + now * g) / self._size(v, step), (m, v)
+
+    def _weights(self, step: Step) -> tuple[float, float]:
+        """Return what the mean and the gradient are multiplied by, the learning rate included."""
         now, after = self._momentum(step.number), self._momentum(step.number + 1)
         product = step.numbers["product"]
-        ahead = (after / (1 - product * after)) * m + ((1 - now) / (1 - product)) * g
-        return p - step.rate * (ahead / self._size(v, step)), (m, v)
+        return step.rate * after / (1 - product * after), step.rate * (1 - now) / (1 - product)
 
-    def kernel(self) -> None:
-        """Return nothing: this one is not compiled."""
+    def kernel(self, kernels: Any, step: Step) -> Callable[..., None]:
+        """Return the compiled form."""
+        ahead, now = self._weights(step)
+        options = {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "step": step.number}
+        return functools.partial(kernels.nadam_step, ahead=ahead, now=now, **options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,3 +226,8 @@ class AdaMax(Optimiser):
         m = self.beta1 * m + (1 - self.beta1) * g
         u = np.maximum(self.beta2 * u, np.abs(g) + self.eps)
         return p - (step.rate / (1 - self.beta1**step.number)) * (m / u), (m, u)
+
+    def kernel(self, kernels: Any, step: Step) -> Callable[..., None]:
+        """Return the compiled form."""
+        options = {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "step": step.number}
+        return functools.partial(kernels.adamax_step, rate=step.rate, **options)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.core.spec import dtype_of, shape_of
-from nn.optimisers.base import Optimiser, Step
+from autodiff.core.spec import shape_of
+from nn.optimisers.base import Optimiser, Step, moment_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from nn.schedules import Rate
 
@@ -61,12 +62,16 @@ class AdaGrad(Optimiser):
     def first_moment(self, moment: str, p: Any) -> Any:
         """Return `initial` everywhere."""
         del moment
-        return np.full(shape_of(p), self.initial, dtype_of(p))[()]
+        return np.full(shape_of(p), self.initial, moment_dtype(p))[()]
 
     def rule(self, p: Any, g: Any, moments: Sequence[Any], step: Step) -> tuple[Any, tuple[Any, ...]]:
         """Return ``p - rate * g / (sqrt(s) + eps)``."""
         s = moments[0] + g * g
         return p - step.rate * (g / (np.sqrt(s) + self.eps)), (s,)
+
+    def kernel(self, kernels: Any, step: Step) -> Callable[..., None]:
+        """Return the compiled form."""
+        return functools.partial(kernels.adagrad_step, rate=step.rate, eps=self.eps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +139,12 @@ class RMSProp(Optimiser):
             new = (*new, change)
         return p - step.rate * change, new
 
+    def kernel(self, kernels: Any, step: Step) -> Callable[..., None] | None:
+        """Return the compiled form, which knows neither momentum nor centring."""
+        if self.momentum or self.centred:
+            return None
+        return functools.partial(kernels.rmsprop_step, rate=step.rate, rho=self.rho, eps=self.eps)
+
 
 @dataclasses.dataclass(frozen=True)
 class AdaDelta(Optimiser):
@@ -184,3 +195,7 @@ class AdaDelta(Optimiser):
         s = self.rho * s + (1 - self.rho) * (g * g)
         change = np.sqrt((t + self.eps) / (s + self.eps)) * g
         return p - step.rate * change, (s, self.rho * t + (1 - self.rho) * (change * change))
+
+    def kernel(self, kernels: Any, step: Step) -> Callable[..., None]:
+        """Return the compiled form."""
+        return functools.partial(kernels.adadelta_step, rate=step.rate, rho=self.rho, eps=self.eps)

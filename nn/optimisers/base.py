@@ -4,13 +4,14 @@ An optimiser is a record of numbers. ``opt.init(model)`` makes its state, and ``
 returns a new model and a new state: nothing that it was given changes. The state is a dict: ``"step"``, the number of
 steps done, and for each kind of moment a dict of arrays by the names of `nn.parameters`.
 
-A subclass states its formula once, in `Optimiser.rule`, in plain NumPy. Large arrays go through it in blocks that stay
-in the cache, or, for the most common optimisers, through a compiled kernel that does the same.
+A subclass states its formula once, in `Optimiser.rule`, in plain NumPy. Large arrays go through a compiled
+kernel that does the same, or, where there is none, through the formula in blocks that stay in the cache.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from autodiff import tree
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.compiled import cpu
 from nn.inspection import Leaf, named_leaves
 from nn.schedules import rate_at
 
@@ -104,7 +106,7 @@ class Optimiser:
     def first_moment(self, moment: str, p: Any) -> Any:
         """Return a moment before the first step."""
         del moment
-        return np.zeros(shape_of(p), dtype_of(p))[()]
+        return np.zeros(shape_of(p), moment_dtype(p))[()]
 
     def first_numbers(self) -> dict[str, float]:
         """Return the numbers that the state holds besides arrays, before the first step."""
@@ -119,8 +121,12 @@ class Optimiser:
         """Return a parameter and its moments after a step: the optimiser's formula."""
         raise NotImplementedError
 
-    def kernel(self) -> Callable[..., None] | None:
-        """Return ``kernel(p, g, *moments, out=..., step=..., decay=..., shrink=...)``, if there is a compiled one."""
+    def kernel(self, kernels: Any, step: Step) -> Callable[..., None] | None:
+        """Return ``f(p, g, *moments, out=..., decay=..., shrink=...)``, a compiled form of `rule`, if there is one.
+
+        `kernels` is the module `kernels.cpu`.
+        """
+        del kernels, step
         return None
 
     # -- what a user calls ---------------------------------------------------------------------------------------
@@ -168,7 +174,7 @@ class Optimiser:
         ----------
         gradients : Layer or tree of arrays
             The gradient of the loss, as `autodiff.grad` returns it: like the model. Where the model has state or
-            integers, its values are not read.
+            integers, its values are not read. A parameter whose gradient is None stays as it is, with its moments.
         state : dict
             The state that `init` or the last `update` returned.
         model : Layer or tree of arrays
@@ -198,16 +204,20 @@ class Optimiser:
         """
         trained = self._trained(model)
         leaves, structure = tree.flatten(model)
-        found = self._gradients(gradients, structure, trained)
+        found = self._gradients(gradients, model, trained)
         number, old = self._old_moments(state, trained)
         numbers = {name: state[name] for name in self.first_numbers()}
         step = Step(rate_at(self.name, self.learning_rate, number), number + 1, self.next_numbers(numbers, number + 1))
         new: dict[str, Any] = {"step": step.number, **{moment: {} for moment in self.moments()}, **step.numbers}
+        # An array in two places: the step of the one must not change what that of the other starts from.
+        places = Counter(id(leaf.value) for _, leaf in trained)
         for i, leaf in trained:
-            decay = self.weight_decay if leaf.decay else 0.0
-            moments = [old[moment][leaf.name] for moment in self.moments()]
-            p, changed = self._step(leaf.value, found[leaf.name], moments, step, decay, donate)
-            leaves[i] = self._constrained(leaf, p) if leaf.decay else p
+            changed: Sequence[Any] = [old[moment][leaf.name] for moment in self.moments()]
+            if leaf.name in found:
+                decay = self.weight_decay if leaf.decay else 0.0
+                reuse = donate and places[id(leaf.value)] == 1
+                p, changed = self._step(leaf.value, found[leaf.name], changed, step, decay, reuse)
+                leaves[i] = self._constrained(leaf, p) if leaf.decay else p
             for moment, value in zip(self.moments(), changed, strict=True):
                 new[moment][leaf.name] = value
         return tree.unflatten(structure, leaves), new
@@ -227,18 +237,24 @@ class Optimiser:
                 found.append((i, leaf))
         return found
 
-    def _gradients(self, gradients: Any, structure: tree.Structure, trained: list[tuple[int, Leaf]]) -> dict[str, Any]:
-        """Return the gradients by name, compared with the parameters, and clipped."""
+    def _gradients(self, gradients: Any, model: Any, trained: list[tuple[int, Leaf]]) -> dict[str, Any]:
+        """Return the gradients by name, without those that are None, compared with the parameters, and clipped."""
+        values, structure = tree.flatten(model, is_leaf=_is_none)
         try:
-            flat = tree.flatten_like(structure, gradients)
+            flat = tree.flatten_like(structure, gradients, is_leaf=_is_none)
+            if extra := [g for g, value in zip(flat, values, strict=True) if value is None and g is not None]:
+                raise ValueError(f"one is {describe(extra[0])} where the model has None")
         except (TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).replace("the first", "the model").replace("the second", "the gradients")
+            reason = reason.replace("\n  first:  ", "\n  model:     ").replace("\n  second: ", "\n  gradients: ")
             raise ValueError(f"{self.name}.update: the gradients are no tree like the model: {reason}") from None
-        found = {leaf.name: flat[i] for i, leaf in trained}
-        self._compare("gradient", found, trained)
+        flat = [g for g, value in zip(flat, values, strict=True) if value is not None]
+        given = [(i, leaf) for i, leaf in trained if flat[i] is not None]
+        found = {leaf.name: flat[i] for i, leaf in given}
+        self._compare("gradient", found, given)
         if self.clip is not None:
             found = self.clip(found)
-            self._compare("clipped gradient", found, trained)
+            self._compare("clipped gradient", found, given)
         return found
 
     def _old_moments(self, state: Any, trained: list[tuple[int, Leaf]]) -> tuple[int, dict[str, Any]]:
@@ -251,15 +267,17 @@ class Optimiser:
                 "opt.init(model) makes the first one, and update returns the next."
             )
         for moment in self.moments():
-            self._compare(f"{moment} in the state", state[moment], trained)
+            self._compare(f"{moment} in the state", state[moment], trained, moment_dtype)
         return int(state["step"]), state
 
-    def _compare(self, what: str, found: dict[str, Any], trained: list[tuple[int, Leaf]]) -> None:
+    def _compare(
+        self, what: str, found: dict[str, Any], trained: list[tuple[int, Leaf]], dtype: Callable[[Any], Any] = dtype_of
+    ) -> None:
         for _, leaf in trained:
             if leaf.name not in found:
                 raise ValueError(f"{self.name}.update: there is no {what} of {leaf.name}; it is of another model.")
             value, p = found[leaf.name], leaf.value
-            if shape_of(value) != shape_of(p) or dtype_of(value) != dtype_of(p):
+            if shape_of(value) != shape_of(p) or dtype_of(value) != dtype(p):
                 error = ValueError if shape_of(value) != shape_of(p) else TypeError
                 raise error(
                     f"{self.name}.update: the {what} of {leaf.name} is {_shown(value)}, but that is {_shown(p)}."
@@ -283,17 +301,21 @@ class Optimiser:
         if all(type(a) is np.ndarray for a in arrays) and p.size > BLOCK:
             arrays = [np.ascontiguousarray(a) for a in arrays]
             out = [a if donate and a.flags.writeable else np.empty_like(a) for a in (arrays[0], *arrays[2:])]
-            kernel = self.kernel() if p.size >= COMPILED and p.dtype in (np.float32, np.float64) else None
+            compiled = p.size >= COMPILED and p.dtype in (np.float32, np.float64)
+            kernel = self.kernel(cpu(), step) if compiled else None
             if kernel is None:
                 self._in_blocks(arrays, out, step, decay)
             else:
                 shrink = 1 - step.rate * decay if self.decoupled else 1.0
-                kernel(*arrays, out=out, step=step, decay=0.0 if self.decoupled else decay, shrink=shrink)
+                kernel(*arrays, out=out, decay=0.0 if self.decoupled else decay, shrink=shrink)
             return out[0], out[1:]
         return self._formula(p, g, moments, step, decay)
 
     def _formula(self, p: Any, g: Any, moments: Sequence[Any], step: Step, decay: float) -> tuple[Any, Sequence[Any]]:
         """Weight decay, then the rule."""
+        if dtype_of(p) == np.float16:
+            p, changed = self._formula(np.astype(p, np.float32), np.astype(g, np.float32), moments, step, decay)
+            return np.astype(p, np.float16), changed
         if decay and self.decoupled:
             p = p * (1 - step.rate * decay)
         elif decay:
@@ -307,6 +329,16 @@ class Optimiser:
             new, changed = self._formula(p, g, moments, step, decay)
             for target, value in zip(outs, (new, *changed), strict=True):
                 target[i : i + BLOCK] = value
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def moment_dtype(p: Any) -> Any:
+    """Return the dtype of a parameter's moments: float32 for float16, which has neither 1e-8 nor small squares."""
+    dtype = dtype_of(p)
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
 def _shown(value: Any) -> str:

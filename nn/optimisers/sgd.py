@@ -73,15 +73,9 @@ class SGD(Optimiser):
         u = self.momentum * moments[0] + g
         return p - step.rate * (g + self.momentum * u if self.nesterov else u), (u,)
 
-    def kernel(self) -> Callable[..., None]:
+    def kernel(self, kernels: Any, step: Step) -> Callable[..., None]:
         """Return the compiled form."""
-        from autodiff.ops.compiled import cpu
-
-        kernels = cpu()
         if not self.momentum:
-            return functools.partial(_step, kernels.gradient_step)
-        return functools.partial(_step, kernels.momentum_step, momentum=self.momentum, nesterov=self.nesterov)
-
-
-def _step(kernel: Callable[..., None], *arrays: Any, step: Step, **options: Any) -> None:
-    kernel(*arrays, rate=step.rate, **options)
+            return functools.partial(kernels.gradient_step, rate=step.rate)
+        momentum = {"momentum": self.momentum, "nesterov": self.nesterov}
+        return functools.partial(kernels.momentum_step, rate=step.rate, **momentum)
