@@ -53,6 +53,11 @@ def options(description: str | None, argv: Sequence[str] | None = None) -> argpa
     return found
 
 
+def wanted(found: argparse.Namespace, group: str, name: str) -> bool:
+    """Return whether the command line asks for a case; programs ask before they prepare its data."""
+    return not found.only or any(text in f"{group}/{name}" for text in found.only)
+
+
 @dataclass(frozen=True)
 class KernelCase:
     """One computation: contenders by name (ours first), and what they must return.
@@ -161,8 +166,6 @@ def run(
         print(note)
     outcomes: dict[str, list[Outcome]] = {}
     for case in cases:
-        if found.only and not any(text in f"{case.group}/{case.name}" for text in found.only):
-            continue
         if case.group not in outcomes:
             outcomes[case.group] = []
             print(f"\n{case.group}")

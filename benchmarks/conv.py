@@ -115,18 +115,22 @@ def _first(results: Any) -> Any:
     return (y.transpose(0, 3, 1, 2), gw, *(a.transpose(0, 3, 1, 2) for a in gx))
 
 
-def cases(threads: int) -> Iterator[_kernels.KernelCase]:
+def cases(found: Any) -> Iterator[_kernels.KernelCase]:
     """Yield each layer forward and as a training step."""
-    torch = _kernels.torch_module(threads)
+    torch = _kernels.torch_module(found.threads)
     for layer in sorted(LAYERS, key=lambda layer: layer.channels > 16):
+        group = "up to 16 input channels" if layer.channels <= 16 else "more input channels"
+        names = {step: f"{layer.name} {'step' if step else 'forward'}" for step in (False, True)}
+        steps = [step for step, name in names.items() if _kernels.wanted(found, group, name)]
+        if not steps:
+            continue
         rng = np.random.default_rng(0)
         x = rng.standard_normal((layer.n, layer.channels, layer.size, layer.size), dtype=np.float32)
         w = rng.standard_normal((layer.filters, layer.channels, layer.kernel, layer.kernel), dtype=np.float32)
         out = (layer.size + 2 * layer.padding - layer.kernel) // layer.stride + 1
         g = rng.standard_normal((layer.n, layer.filters, out, out), dtype=np.float32)
-        flops = 2.0 * g.size * w[0].size
-        for step in (False, True):
-            work = flops * (1 if not step else 2 if layer.first else 3)
+        for step in steps:
+            work = 2.0 * g.size * w[0].size * (1 if not step else 2 if layer.first else 3)
             plain = _ours(layer, x, w, g, "NCHW", step=step)
             turned = _ours(layer, _last(x), w, _last(g), "NHWC", step=step)
             runs: dict[str, Any] = {"ours": plain, "ours NHWC": functools.partial(_then_first, turned)}
@@ -134,12 +138,8 @@ def cases(threads: int) -> Iterator[_kernels.KernelCase]:
             if torch is not None:
                 runs["torch"] = _torch(torch, layer, x, w, g, torch.contiguous_format, step=step)
                 runs["torch last"] = _torch(torch, layer, x, w, g, torch.channels_last, step=step)
-            results = plain()
-            expected = _reference(x, w, layer) if not step else results
-            expected = expected if isinstance(expected, tuple) else (expected,)
-            group = "up to 16 input channels" if layer.channels <= 16 else "more input channels"
-            name = f"{layer.name} {'step' if step else 'forward'}"
-            yield _kernels.KernelCase(group, name, runs, expected, work, 2e-4, ("torch", "torch last"))
+            expected = plain() if step else (_reference(x, w, layer),)
+            yield _kernels.KernelCase(group, names[step], runs, expected, work, 2e-4, ("torch", "torch last"))
 
 
 def _then_first(run: Callable[[], Any]) -> Any:
@@ -161,7 +161,7 @@ def _reference(x: Any, w: Any, layer: Layer) -> Any:
 def main(found: Any) -> int:
     """Measure and print, the few channels first."""
     targets = {"up to 16 input channels": (1.2, 0.8), "more input channels": (0.95, 0.8)}
-    return _kernels.run(cases(found.threads), found, unit="GFLOP/s", targets=targets)
+    return _kernels.run(cases(found), found, unit="GFLOP/s", targets=targets)
 
 
 if __name__ == "__main__":

@@ -44,16 +44,18 @@ def _matrix(rng: np.random.Generator, rows: int, columns: int, *, transposed: bo
     return array.T if transposed else array
 
 
-def cases(threads: int) -> Iterator[_kernels.KernelCase]:
+def cases(found: Any) -> Iterator[_kernels.KernelCase]:
     """Yield all products."""
     rng = np.random.default_rng(0)
-    torch = _kernels.torch_module(threads)
+    torch = _kernels.torch_module(found.threads)
     ops.enable_kernels()
     shapes = [("square", f"{n}", (n, n, n, False, False)) for n in SQUARE]
     for m, k, n, left, right in BOOKS:
         name = f"{m} x {k}{' (T)' if left else ''} x {n}{' (T)' if right else ''}"
         shapes.append(("shapes of the books", name, (m, k, n, left, right)))
     for group, name, (m, k, n, left, right) in shapes:
+        if not _kernels.wanted(found, group, name):
+            continue
         a, b = _matrix(rng, m, k, transposed=left), _matrix(rng, k, n, transposed=right)
         expected = (a.astype(float) @ b.astype(float)).astype(np.float32)
         runs: dict[str, Any] = {
@@ -73,7 +75,7 @@ def main(found: Any) -> int:
     """Measure, print, and compare the engine's choice with the best."""
     targets = {"square": (1.0, 0.75), "shapes of the books": (1.0, 0.75)}
     return _kernels.run(
-        cases(found.threads),
+        cases(found),
         found,
         unit="GFLOP/s",
         targets=targets,

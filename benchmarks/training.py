@@ -106,10 +106,12 @@ def _data(plan: dict[str, Any]) -> tuple[Any, Any]:
     return rng.random((BATCH, *plan["image"]), dtype=np.float32), rng.integers(0, CLASSES, BATCH)
 
 
-def cases(threads: int) -> Iterator[_kernels.KernelCase]:
+def cases(found: Any) -> Iterator[_kernels.KernelCase]:
     """Yield each network; `work` is the number of images, in units of 1e9 as the table divides by."""
-    torch = _kernels.torch_module(threads)
+    torch = _kernels.torch_module(found.threads)
     for name, plan in _networks().items():
+        if not _kernels.wanted(found, "training step", name):
+            continue
         x, labels = _data(plan)
         runs: dict[str, Any] = {"ours": _ours(plan, x, labels), "torch": None, "torch last": None}
         if torch is not None:
@@ -164,7 +166,7 @@ def _peaks(threads: int) -> None:
 def main(found: Any) -> int:
     """Measure and print."""
     run = functools.partial(_kernels.run, unit="images per second", targets={"training step": (1.1, 1.1)})
-    code = run(cases(found.threads), found)
+    code = run(cases(found), found)
     if not found.quick:
         _peaks(found.threads)
     return code
