@@ -274,7 +274,26 @@ def test_dtypes_stay(opt, dtype):
     for _ in range(2):
         model, state = opt.update(tree.map(lambda p: p * dtype(0.5), model), state, model)
     assert {leaf.dtype for leaf in tree.leaves(model)} == {np.dtype(dtype)}
-    assert {leaf.dtype for m in opt.moments() for leaf in tree.leaves(state[m])} <= {np.dtype(dtype)}
+    moments = np.float32 if dtype is np.float16 else dtype
+    assert {leaf.dtype for m in opt.moments() for leaf in tree.leaves(state[m])} <= {np.dtype(moments)}
+
+
+@pytest.mark.parametrize("size", [3, BLOCK + 3])
+@OPTIMISERS
+def test_half_precision_keeps_small_gradients(opt, size):
+    p, g = np.ones(size, np.float16), np.full(size, 1e-3, np.float16)
+    g[0] = 0.0
+    found, _ = descend(opt, p, [g] * 3)
+    expected, _ = descend(opt, p.astype(np.float32), [g.astype(np.float32)] * 3)
+    np.testing.assert_allclose(found[-1], expected[-1], atol=3 * 2.0**-11)
+
+
+@pytest.mark.parametrize("size", [3, COMPILED])
+def test_an_array_in_two_places_is_two_parameters(size):
+    w, g = np.ones(size), np.full(size, 2.0)
+    opt = nn.SGD(0.1)
+    model, _ = opt.update({"a": g, "b": g}, opt.init({"a": w, "b": w}), {"a": w, "b": w}, donate=True)
+    np.testing.assert_allclose([model["a"][0], model["b"][-1]], 0.8)
 
 
 def test_python_numbers_are_parameters():
@@ -331,6 +350,21 @@ def test_state_and_integers_pass_through():
     assert new.order is model.order
     assert new.seen is model.seen
     assert state["velocity"].keys() == {"w"}
+
+
+@OPTIMISERS
+def test_without_a_gradient_a_parameter_stays(opt):
+    opt = dataclasses.replace(opt, weight_decay=0.1, clip=nn.ClipByGlobalNorm(1.0), constraint=nn.MaxNorm(0.1))
+    model = {"w": np.ones(2), "fixed": np.ones(3), "absent": None, "n": 3}
+    state = opt.init(model)
+    alone, expected = opt.update({"w": np.ones(2)}, opt.init({"w": np.ones(2)}), {"w": np.ones(2)})
+    new, after = opt.update({"w": np.ones(2), "fixed": None, "absent": None, "n": None}, state, model)
+    assert new["fixed"] is model["fixed"]
+    assert (new["absent"], new["n"]) == (None, 3)
+    np.testing.assert_array_equal(new["w"], alone["w"])
+    for moment in opt.moments():
+        np.testing.assert_array_equal(after[moment]["w"], expected[moment]["w"])
+        assert after[moment]["fixed"] is state[moment]["fixed"]
 
 
 def test_weight_decay_and_constraints_spare_biases_and_scales():
@@ -480,6 +514,13 @@ def test_gradients_that_do_not_match():
         opt.update(tree.map(lambda x: x.astype(float), g), state, model)
     with pytest.raises(ValueError, match=r"Adam\.update: the gradients are no tree like the model"):
         opt.update("gradients", state, model)
+    both = (
+        r"tree is {'w': \*} in the model and {'v': \*} in the gradients\n  model:     {'w': \*}\n  gradients: {'v': \*}"
+    )
+    with pytest.raises(ValueError, match=both):
+        opt.update({"v": 1.0}, opt.init({"w": 1.0}), {"w": 1.0})
+    with pytest.raises(ValueError, match=r"one is float64\[2\] where the model has None"):
+        opt.update({"w": 1.0, "b": np.ones(2)}, opt.init({"w": 1.0, "b": None}), {"w": 1.0, "b": None})
 
 
 def test_states_that_do_not_match():

@@ -239,16 +239,7 @@ class Optimiser:
 
     def _gradients(self, gradients: Any, model: Any, trained: list[tuple[int, Leaf]]) -> dict[str, Any]:
         """Return the gradients by name, without those that are None, compared with the parameters, and clipped."""
-        values, structure = tree.flatten(model, is_leaf=_is_none)
-        try:
-            flat = tree.flatten_like(structure, gradients, is_leaf=_is_none)
-            if extra := [g for g, value in zip(flat, values, strict=True) if value is None and g is not None]:
-                raise ValueError(f"one is {describe(extra[0])} where the model has None")
-        except (TypeError, ValueError) as error:
-            reason = str(error).replace("the first", "the model").replace("the second", "the gradients")
-            reason = reason.replace("\n  first:  ", "\n  model:     ").replace("\n  second: ", "\n  gradients: ")
-            raise ValueError(f"{self.name}.update: the gradients are no tree like the model: {reason}") from None
-        flat = [g for g, value in zip(flat, values, strict=True) if value is not None]
+        flat = self._aligned(gradients, model)
         given = [(i, leaf) for i, leaf in trained if flat[i] is not None]
         found = {leaf.name: flat[i] for i, leaf in given}
         self._compare("gradient", found, given)
@@ -256,6 +247,20 @@ class Optimiser:
             found = self.clip(found)
             self._compare("clipped gradient", found, given)
         return found
+
+    def _aligned(self, gradients: Any, model: Any) -> list[Any]:
+        """Return the gradient, or None, of each leaf of the model."""
+        error = f"{self.name}.update: the gradients are no tree like the model"
+        values, structure = tree.flatten(model, is_leaf=_is_none)
+        try:
+            flat = tree.flatten_like(structure, gradients, is_leaf=_is_none)
+        except (TypeError, ValueError) as reason:
+            text = str(reason).replace("the first", "the model").replace("the second", "the gradients")
+            text = text.replace("\n  first:  ", "\n  model:     ").replace("\n  second: ", "\n  gradients: ")
+            raise ValueError(f"{error}: {text}") from None
+        if extra := [g for g, value in zip(flat, values, strict=True) if value is None and g is not None]:
+            raise ValueError(f"{error}: one is {describe(extra[0])} where the model has None.")
+        return [g for g, value in zip(flat, values, strict=True) if value is not None]
 
     def _old_moments(self, state: Any, trained: list[tuple[int, Leaf]]) -> tuple[int, dict[str, Any]]:
         """Return the number of steps done and the moments, compared with the parameters."""
