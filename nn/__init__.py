@@ -1,4 +1,22 @@
-"""Layers, losses, optimisers and training on top of `autodiff`: a thin layer for neural networks."""
+"""Layers, losses, optimisers and training on top of `autodiff`: a thin layer for neural networks.
+
+A model is a tree of arrays, so every transform of `autodiff` takes it as it stands; nothing that is passed to a
+function changes. This is a step of training, which `fit` does for whole data sets:
+
+>>> import numpy as np
+>>> import nn
+>>> from autodiff import value_and_grad
+>>> rng = np.random.default_rng(0)
+>>> model = nn.Sequential(nn.Dense(4, 8, rng=rng), nn.relu, nn.Dropout(0.1), nn.Dense(8, 3, rng=rng))
+>>> batch = rng.normal(size=(32, 4)).astype(np.float32), rng.integers(3, size=32)
+>>> loss = nn.Supervised(nn.losses.cross_entropy)  # (model, batch, *, train, rng) -> (value, new model)
+>>> optimiser = nn.Adam(0.01)
+>>> state = optimiser.init(model)
+>>> (value, model), gradients = value_and_grad(loss, has_aux=True)(model, batch, train=True, rng=rng)
+>>> model, state = optimiser.update(gradients, state, model)
+>>> model(batch[0]).shape, nn.count_parameters(model), state["step"]
+((32, 3), 67, 1)
+"""
 
 from nn import activations, data, initialisers, losses, metrics, optimisers, schedules
 from nn import initialisers as init
