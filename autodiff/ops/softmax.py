@@ -57,6 +57,8 @@ def _softmax_value(x: Any, known: _Known | None) -> Any:
 def _log_softmax_value(x: Any) -> Any:
     if _compiled(x):
         return cpu().log_softmax(x)
+    if x.size == 0:
+        return x.copy()
     x = _shifted(x)
     return x - np.log(np.sum(np.exp(x), axis=-1, keepdims=True))
 
