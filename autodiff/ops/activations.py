@@ -37,7 +37,9 @@ LARGE = 4096  # items; below, NumPy is as fast as the call of a kernel
 
 def _real(name: str, x: Any) -> Any:
     """Return `x` as an array or number of a real floating dtype."""
-    x = x if hasattr(x, "dtype") else np.asarray(x, float)[()]
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x)[()]
+        x = x.astype(float) if x.dtype.kind in "iub" else x
     if dtype_of(x).kind != "f":
         raise TypeError(f"{name}: x must be real and floating, got {describe(x)}; convert with x.astype(np.float32).")
     return x
@@ -269,5 +271,6 @@ def gelu(x: Any, *, approximate: bool = False) -> Any:
     """
     x = _real("gelu", x)
     if approximate:
-        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+        z = np.clip(x, -10.0, 10.0)  # beyond, tanh is 1 when rounded; a cube would overflow in float16
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
     return 0.5 * x * (1 + _erf(x * math.sqrt(0.5)))
