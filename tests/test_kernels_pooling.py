@@ -32,6 +32,21 @@ CASES = [
     ((1, 2, 3, 4), (5, 6), (1, 2), ((4, 4), (5, 5))),
     ((1, 5, 4, 5), (4, 5), (1, 1), NONE),
 ]
+# More for averages: windows as wide as the images, all of their pixels, strides of 1 to 3 over more than two vectors.
+AVERAGES = [
+    *CASES,
+    ((3, 5, 7, 7), (7, 7), (7, 7), NONE),
+    ((2, 3, 9, 37), (3, 37), (2, 5), NONE),
+    ((1, 2, 6, 37), (6, 37), (1, 1), ((1, 2), (2, 1))),
+    ((1, 70, 6, 5), (2, 2), (2, 2), NONE),
+    ((1, 2, 5, 70), (3, 3), (1, 1), NONE),
+    ((1, 2, 7, 101), (3, 3), (2, 2), NONE),
+    ((1, 2, 7, 75), (4, 5), (2, 2), ((1, 2), (3, 2))),
+    ((1, 2, 6, 74), (2, 4), (2, 2), ((0, 0), (2, 1))),
+    ((1, 3, 6, 75), (1, 1), (2, 2), NONE),
+    ((1, 19, 12, 100), (4, 4), (4, 4), NONE),
+    ((2, 2, 8, 71), (3, 5), (3, 3), ((1, 1), (2, 2))),
+]
 
 
 @pytest.fixture(params=["vectors", "plain"])
@@ -154,7 +169,8 @@ def test_nan_wins_and_infinities_are_numbers(dtype, layout, rng):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("include", [False, True])
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", AVERAGES, ids=str)
+@pytest.mark.usefixtures("loops")
 def test_averages_and_adjoints(case, include, dtype, layout, rng):
     shape, *windows = case
     x = rng.standard_normal(shape).astype(dtype)
@@ -171,6 +187,7 @@ def test_averages_and_adjoints(case, include, dtype, layout, rng):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.usefixtures("loops")
 def test_padding_counts_only_when_asked(layout):
     x = np.ones((1, 1, 3, 3), np.float32)
     where = {"window": (3, 3), "stride": (1, 1), "padding": ((1, 1), (1, 1)), "layout": layout}
@@ -185,6 +202,7 @@ def test_padding_counts_only_when_asked(layout):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.usefixtures("loops")
 def test_averages_of_nan_and_infinities(dtype, layout):
     x = np.zeros((1, 2, 2, 8), dtype)
     x[0, 0, 0, 0], x[0, 0, 1, 2], x[0, 0, 0, 3], x[0, 0, 0, 4], x[0, 0, 1, 5] = np.nan, np.inf, np.inf, np.inf, -np.inf

@@ -28,6 +28,7 @@ __all__ = [
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
+NONE: Padding = ((0, 0), (0, 0))
 GRAIN = 1 << 16  # items that are worth a thread of their own
 VECTORS = host().vectorised
 
@@ -213,7 +214,7 @@ def max_pool2d_gradient(
         return gx
     n, c, height, width = input_shape
     sizes, grain = (height, width, *g.shape[2:]), 1 + GRAIN // (height * width)
-    if known and windows == ((2, 2), (2, 2), ((0, 0), (0, 0))):
+    if known and windows == ((2, 2), (2, 2), NONE):
         parallel_for(pooling_vector.scatter_planes_of_pairs, n * c, values, places, *sizes, out, grain=grain)
     else:
         parallel_for(pooling_plain.scatter_planes, n * c, values, places, *sizes, out, grain=grain)
@@ -273,13 +274,32 @@ def avg_pool2d(
     """
     _check_dtype("avg_pool2d", x=x)
     out_h, out_w = _out_size("avg_pool2d", x.shape, window, stride, padding, layout)
-    blocks, sizes = _blocks(x.shape, (out_h, out_w), layout)
-    n, c = x.shape[0], x.shape[3 if layout == "NHWC" else 1]
-    y = np.empty((n, out_h, out_w, c) if layout == "NHWC" else (n, c, out_h, out_w), x.dtype)
-    if y.size:
-        before, after = (padding[0][0], padding[1][0]), (padding[0][1], padding[1][1])
-        parallel_for(pooling_plain.average, blocks, _contiguous(x), sizes, window, stride, before, after,
-                     count_include_pad, y.reshape(-1), grain=1 + GRAIN * blocks // x.size)  # fmt: skip
+    last = layout == "NHWC"
+    n, c, height, width = _sizes("avg_pool2d", x.shape, layout)
+    y = np.empty((n, out_h, out_w, c) if last else (n, c, out_h, out_w), x.dtype)
+    if y.size == 0:
+        return y
+    source, out, before = _contiguous(x), y.reshape(-1), (padding[0][0], padding[1][0])
+    if not VECTORS:
+        after = padding[0][1], padding[1][1]
+        blocks, sizes = _blocks(x.shape, (out_h, out_w), layout)
+        parallel_for(pooling_plain.average, blocks, source, sizes, window, stride, before, after,
+                     count_include_pad, out, grain=1 + GRAIN * blocks // x.size)  # fmt: skip
+        return y
+    counts = _counts((height, width), (out_h, out_w), window, stride, padding, include_pad=count_include_pad)
+    scale = x.dtype.type(1 if counts is not None else 1 / (window[0] * window[1]))
+    if last:
+        parallel_for(pooling_vector.sum_pixels, n * out_h, source, height, width, c, out_h, out_w, window, stride,
+                     before, scale, out, grain=1 + GRAIN * n * out_h // x.size)  # fmt: skip
+    elif window[1] == width and padding == NONE:
+        parallel_for(pooling_vector.sum_whole_rows, n * c, source, height * width, out_h, stride[0] * width,
+                     window[0] * width, scale, out, grain=1 + GRAIN // (height * width))  # fmt: skip
+    else:
+        loop = pooling_vector.sum_planes if stride[1] <= 2 else pooling_vector.sum_planes_apart
+        parallel_for(loop, n * c, source, height, width, out_h, out_w, window, stride, before, scale, out,
+                     grain=1 + GRAIN // (height * width))  # fmt: skip
+    if counts is not None:
+        y /= counts[..., None].astype(x.dtype) if last else counts.astype(x.dtype)
     return y
 
 
@@ -309,11 +329,43 @@ def avg_pool2d_gradient(
     if gx.size == 0 or g.size == 0:
         gx[...] = 0
         return gx
-    blocks, sizes = _blocks(input_shape, out_size, layout)
-    before, after = (padding[0][0], padding[1][0]), (padding[0][1], padding[1][1])
-    parallel_for(pooling_plain.spread_average, blocks, _contiguous(g), sizes, window, stride, before, after,
-                 count_include_pad, gx.reshape(-1), grain=1 + GRAIN * blocks // gx.size)  # fmt: skip
+    last = layout == "NHWC"
+    n, c, height, width = _sizes("avg_pool2d_gradient", input_shape, layout)
+    out, before = gx.reshape(-1), (padding[0][0], padding[1][0])
+    if not VECTORS:
+        after = padding[0][1], padding[1][1]
+        blocks, sizes = _blocks(input_shape, out_size, layout)
+        parallel_for(pooling_plain.spread_average, blocks, _contiguous(g), sizes, window, stride, before, after,
+                     count_include_pad, out, grain=1 + GRAIN * blocks // gx.size)  # fmt: skip
+        return gx
+    counts = _counts((height, width), out_size, window, stride, padding, include_pad=count_include_pad)
+    scale = g.dtype.type(1 if counts is not None else 1 / (window[0] * window[1]))
+    if counts is not None:
+        g = g / (counts[..., None].astype(g.dtype) if last else counts.astype(g.dtype))
+    values, grain = _contiguous(g), 1 + GRAIN // (height * width)
+    if last:
+        parallel_for(pooling_vector.spread_pixels, n * height, values, height, width, c, *out_size, window, stride,
+                     before, scale, out, grain=1 + GRAIN // (width * c))  # fmt: skip
+    elif window == (height, width) and padding == NONE:
+        parallel_for(pooling_vector.spread_whole_rows, n * c, values, height * width, scale, out, grain=grain)
+    elif (window, stride, padding) == ((2, 2), (2, 2), NONE):
+        parallel_for(pooling_vector.spread_planes_of_pairs, n * c, values, height, width, *out_size, scale, out,
+                     grain=grain)  # fmt: skip
+    else:
+        parallel_for(pooling_vector.spread_planes, n * c, values, height, width, *out_size, window, stride, before,
+                     scale, out, grain=grain)  # fmt: skip
     return gx
+
+
+def _counts(size: Pair, out: Pair, window: Pair, stride: Pair, padding: Padding, *, include_pad: bool) -> Any:
+    """Return the number of items of the image under each window (OH, OW), or None if windows count as full."""
+    if include_pad or padding == NONE:
+        return None
+    rows, columns = (
+        np.minimum(first + window[i], size[i]) - np.maximum(first, 0)
+        for i, first in ((i, np.arange(out[i]) * stride[i] - padding[i][0]) for i in range(2))
+    )
+    return rows[:, None] * columns
 
 
 def _blocks(shape: tuple[int, ...], out: Pair, layout: str) -> tuple[int, tuple[int, int, int, int, int]]:
