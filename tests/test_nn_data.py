@@ -125,6 +125,10 @@ def test_found_in_data_dir(load, small, tmp_path, place, suffix):
     assert found.train_images.dtype == np.uint8
     assert found.train_labels.dtype == np.int64
     assert repr(found).startswith("ImageSet(MNIST: 30 + 20 images of 10 classes, from data_dir")
+    part = found.part(3, 2)
+    assert repr(part).startswith("ImageSet(a part of MNIST: 3 + 2 images")
+    assert not part.full
+    np.testing.assert_array_equal(part.test_labels, found.test_labels[:2])
 
 
 def test_order_of_the_places(load, small, tmp_path, monkeypatch):

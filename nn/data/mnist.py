@@ -119,6 +119,14 @@ class ImageSet:
         counts = f"{len(self.train_images):,} + {len(self.test_images):,} images"
         return f"ImageSet({self.name}: {counts} of {len(self.classes)} classes, from {self.source})"
 
+    def part(self, train: int, test: int) -> ImageSet:
+        """Return the first images of both parts, to try something quickly."""
+        return dataclasses.replace(
+            self, name=f"a part of {self.name}", full=False,
+            train_images=self.train_images[:train], train_labels=self.train_labels[:train],
+            test_images=self.test_images[:test], test_labels=self.test_labels[:test],
+        )  # fmt: skip
+
 
 def load_mnist(
     data_dir: str | os.PathLike[str] | None = None,

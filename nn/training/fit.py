@@ -133,7 +133,8 @@ def fit(
             record = loop.epoch()
             if validation is not None:
                 loop.bar.say("evaluating")
-                found = evaluate(run.model, validation, loss=loss, metrics=metrics, call=call)
+                with loop.announcing_compilation():
+                    found = evaluate(run.model, validation, loss=loss, metrics=metrics, call=call)
                 record.update({f"validation_{name}": value for name, value in found.items()})
             loop.finish(record)
             if on_epoch is not None:

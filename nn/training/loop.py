@@ -47,9 +47,8 @@ class Loop:
         total = len(self.data) if hasattr(self.data, "__len__") else None
         label = f"epoch {run.epoch + 1}/{self.epochs}"
         self.bar = Bar(label, total, start=run.done, show=self.progress)
-        compiled = compilation(self._compiling, self.bar.leave_out) if self.progress else contextlib.nullcontext()
         try:
-            with compiled:
+            with self.announcing_compilation():
                 for batch in batches:
                     self.step(batch)
         except BaseException:
@@ -62,8 +61,13 @@ class Loop:
             "examples_per_second": self.bar.rate,
         }  # fmt: skip
 
-    def _compiling(self, name: str) -> None:
-        self.bar.say(f"compiling kernels (first use only): {name}", once=True)
+    def announcing_compilation(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the bar says what is being compiled."""
+        if not self.progress:
+            return contextlib.nullcontext()
+        return compilation(
+            lambda name: self.bar.say(f"compiling kernels (first use only): {name}", once=True), self.bar.leave_out
+        )
 
     def step(self, batch: Any) -> None:
         """Do one step of training."""
