@@ -62,7 +62,7 @@ def test_bad_input():
         metrics.accuracy(scores, np.zeros(3))
     with pytest.raises(ValueError, match=r"outputs \(3, 4\) and targets \(2,\) do not belong together"):
         metrics.accuracy(scores, np.zeros(2, int))
-    with pytest.raises(ValueError, match=r"a score for each class in the last axis, not \(3,\)"):
+    with pytest.raises(ValueError, match=r"a score for each class in the last axis, not shape \(3,\)"):
         metrics.accuracy(np.zeros(3), np.zeros(3, int))
     with pytest.raises(ValueError, match="k must be from 1 to 4, not 5"):
         metrics.top_k_accuracy(scores, np.zeros(3, int))
