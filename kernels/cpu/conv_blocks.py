@@ -12,11 +12,11 @@ import numpy as np
 
 from kernels.cpu.gemm import ceil_div, finish, pack_rows, tile_height
 from kernels.cpu.jit import kernel
-from kernels.cpu.tiles import LANES32, LANES64, prefetch_to_write, tile_a_table, transpose_block
+from kernels.cpu.tiles import LANES32, LANES64, prefetch, prefetch_to_write, tile_a_table, transpose_block
 
 __all__ = ["accumulate_weights", "correlate", "pack_filters", "pack_filters_transposed"]
 
-DEPTH = 256
+DEPTH = 128
 SHORT = 256  # terms; with fewer, a tile is computed sooner than the memory for its result is fetched
 
 
@@ -121,6 +121,7 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
     depth_step = ceil_div(terms, ceil_div(terms, DEPTH))
     tile_step = tile_height(columns_out)
     fetch = aside and terms <= SHORT
+    line = 64 // x.itemsize
     has_finish = bias.size > 0 or activation > 0
     for item in range(start, stop):
         image, row = item // blocks, item % blocks * block_rows
@@ -143,9 +144,14 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
                 for k in range(0, terms, depth_step):
                     depth = min(depth_step, terms - k)
                     w_at = ((group * panels + p) * terms + k) * width
+                    ahead = w_at + depth * width  # what comes next: fetched while this is worked on
+                    share = ceil_div(depth_step * width, line * rows * ceil_div(columns_out, tile_step)) * line
                     for r in range(rows):
                         for i in range(0, columns_out, tile_step):
                             height = min(tile_step, columns_out - i)
+                            for j in range(ahead, ahead + share, line):
+                                prefetch(filters, j)
+                            ahead += share
                             if fetch and k == 0:
                                 for j in range(columns):
                                     prefetch_to_write(out, y_start + j * y_c + r * y_h + i * y_w)

@@ -12,7 +12,7 @@ All arrays are one-dimensional, all offsets and strides count items.
   many rows and columns as a vector has lanes.
 - `copy_rows(source, at, row, rows, columns, out, out_at, out_row)`: `out[i, j] = source[i, j]`, `columns` at most
   twice the lanes.
-- `prefetch_to_write(array, at)`: fetch the cache line of an item early.
+- `prefetch(array, at)`, `prefetch_to_write(array, at)`: fetch the cache line of an item early.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = [
     "LANES64",
     "TILE_ROWS",
     "copy_rows",
+    "prefetch",
     "prefetch_to_write",
     "tile",
     "tile_a_table",
@@ -35,22 +36,24 @@ if host().vectorised:
     from kernels.cpu.tiles_llvm import (
         TILE_ROWS,
         copy_rows,
+        prefetch,
         prefetch_to_write,
         tile,
         tile_a_table,
         tile_b_table,
         transpose_block,
-    )  # fmt: skip
+    )
 
     LANES32, LANES64 = host().lanes(4), host().lanes(8)
 else:
     from kernels.cpu.tiles_plain import (
         copy_rows,
+        prefetch,
         prefetch_to_write,
         tile,
         tile_a_table,
         tile_b_table,
         transpose_block,
-    )  # fmt: skip
+    )
 
     TILE_ROWS, LANES32, LANES64 = 6, 8, 8

@@ -12,6 +12,7 @@ matrix product without im2col, is known as indirect convolution (Dukhan, 2019).
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from llvmlite import ir
@@ -24,6 +25,7 @@ __all__ = [
     "TILE_ROWS",
     "TILE_VECTORS",
     "copy_rows",
+    "prefetch",
     "prefetch_to_write",
     "tile",
     "tile_a_table",
@@ -370,15 +372,21 @@ transpose_block = _make_block_operation("transpose", _emit_transpose)
 copy_rows = _make_block_operation("copy", _emit_copy)
 
 
+def _emit_prefetch(context: Any, builder: ir.IRBuilder, signature: Any, v: Any, *, write: bool) -> Any:
+    address = builder.bitcast(pointer_to(context, builder, signature.args[0], v[0], v[1]), BYTE_POINTER)
+    name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [BYTE_POINTER, I32, I32, I32])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    builder.call(function, [address, *(ir.Constant(I32, i) for i in (int(write), 3, 1))])
+    return context.get_dummy_value()
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(_: Any, array: Any, at: Any) -> Any:
+    """Ask for the cache line of one item, which is about to be read."""
+    return types.void(array, types.intp), functools.partial(_emit_prefetch, write=False)
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch_to_write(_: Any, array: Any, at: Any) -> Any:
     """Ask for the cache line of one item, which is about to be written."""
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, v: Any) -> Any:
-        address = builder.bitcast(pointer_to(context, builder, signature.args[0], v[0], v[1]), BYTE_POINTER)
-        name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [BYTE_POINTER, I32, I32, I32])
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        builder.call(function, [address, *(ir.Constant(I32, i) for i in (1, 3, 1))])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), emit
+    return types.void(array, types.intp), functools.partial(_emit_prefetch, write=True)

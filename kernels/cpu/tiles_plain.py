@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kernels.cpu.jit import kernel
 
-__all__ = ["copy_rows", "prefetch_to_write", "tile", "tile_a_table", "tile_b_table", "transpose_block"]
+__all__ = ["copy_rows", "prefetch", "prefetch_to_write", "tile", "tile_a_table", "tile_b_table", "transpose_block"]
 
 
 @kernel(fast=True)
@@ -70,6 +70,11 @@ def copy_rows(source, at, row, rows, columns, out, out_at, out_row):
     for i in range(rows):
         for j in range(columns):
             out[out_at + i * out_row + j] = source[at + i * row + j]
+
+
+@kernel
+def prefetch(array, at):
+    """See `kernels.cpu.tiles`: nothing to do."""
 
 
 @kernel
