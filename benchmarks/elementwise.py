@@ -7,7 +7,7 @@ Run from a checkout::
 
 The tables give nanoseconds per element, results written to arrays that exist, and how many times as fast as the peers
 our kernels are: the median over the rounds. NumPy has no sigmoid and no erf: SciPy stands in. With `--errors`, every
-float32 (or every N-th) is compared with float64 arithmetic instead; all of them take an hour.
+float32 (or every N-th) is compared with float64 arithmetic instead; all of them take a quarter of an hour.
 """
 
 import argparse
