@@ -18,6 +18,7 @@ All arrays are one-dimensional, offsets and strides count items, `count` is at m
 - `spread_even_lanes(t, at, taps, next_at, next_taps, count, out, out_at)`: `out[2 * j] = sum of t[at + w + j]` over
   w < taps, and `out[2 * j + 1]` the same from `next_at` and `next_taps`; `count` items, at most twice the lanes.
 - `fill_lanes(value, out, out_at, count)`: `out[j] = value`.
+- `prefetch_to_read(x, at)`: fetch the cache line of an item early; it need not exist.
 - `lanes_of(x)`: the number of lanes, known to the compiler: a `count` of just as many needs no mask.
 """
 
@@ -30,7 +31,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from kernels.cpu.host import host
-from kernels.cpu.tiles_llvm import I32, I64, Vector, constant_int, pointer_to
+from kernels.cpu.tiles_llvm import BYTE_POINTER, I32, I64, Vector, constant_int, pointer_to
 
 __all__ = [
     "add_where",
@@ -38,6 +39,7 @@ __all__ = [
     "lanes_of",
     "max_even_lanes",
     "max_lanes",
+    "prefetch_to_read",
     "repeat_pairs",
     "spread_even_lanes",
     "spread_pairs",
@@ -407,3 +409,17 @@ def lanes_of(_: Any, x: Any) -> Any:
     """See the module."""
     lanes = host().lanes(x.dtype.bitwidth // 8)
     return types.intp(x), lambda *_: constant_int(lanes)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch_to_read(_: Any, x: Any, at: Any) -> Any:
+    """See the module."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, v: Any) -> Any:
+        address = builder.bitcast(pointer_to(context, builder, signature.args[0], v[0], v[1]), BYTE_POINTER)
+        name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [BYTE_POINTER, I32, I32, I32])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        builder.call(function, [address, *(ir.Constant(I32, i) for i in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp), emit

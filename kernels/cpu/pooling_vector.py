@@ -16,6 +16,7 @@ from kernels.cpu.pooling_llvm import (
     lanes_of,
     max_even_lanes,
     max_lanes,
+    prefetch_to_read,
     repeat_pairs,
     spread_even_lanes,
     spread_pairs,
@@ -24,7 +25,9 @@ from kernels.cpu.pooling_llvm import (
     sum_run,
 )
 from kernels.cpu.pooling_plain import max_of_window
-from kernels.cpu.tiles import LANES32, LANES64
+from kernels.cpu.tiles import LANES32, LANES64, prefetch_to_write
+
+AHEAD = 4096  # bytes that are fetched ahead of what is read: a row is too short for the processor to see a stream
 
 __all__ = [
     "max_pixels",
@@ -42,6 +45,24 @@ __all__ = [
 ]
 
 
+@kernel(inline=True)
+def _fetch(x, at, count):
+    """Ask for `count` items, `AHEAD` bytes behind `at`."""
+    line = 64 // x.itemsize
+    start = at + AHEAD // x.itemsize
+    for k in range(start, start + count, line):
+        prefetch_to_read(x, k)
+
+
+@kernel(inline=True)
+def _claim(out, at, count):
+    """As `_fetch`, for `count` items that are about to be written."""
+    line = 64 // out.itemsize
+    start = at + AHEAD // out.itemsize
+    for k in range(start, start + count, line):
+        prefetch_to_write(out, k)
+
+
 @kernel
 def max_planes(start, stop, x, height, width, out_h, out_w, window, stride, before, y, index):
     """Planes [start, stop), stride 1 or 2 along a row: neighbours in a row are compared in vectors."""
@@ -53,6 +74,7 @@ def max_planes(start, stop, x, height, width, out_h, out_w, window, stride, befo
         for i in range(out_h):
             top = i * stride[0] - before[0]
             first_h, last_h = max(top, 0), min(top + window[0], height)
+            _fetch(x, at + first_h * width, stride[0] * width)
             out = (plane * out_h + i) * out_w
             for j in range(out_w):
                 if inner <= j < outer:
@@ -121,6 +143,9 @@ def scatter_planes_of_pairs(start, stop, g, index, height, width, out_h, out_w, 
         at = plane * height * width
         for i in range(out_h):
             row, out = 2 * i * width, (plane * out_h + i) * out_w
+            _claim(gx, at + row, 2 * width)
+            _fetch(g, out, out_w)
+            _fetch(index, out, out_w)
             for j in range(0, out_w, lanes):
                 spread_pairs(g, index, out + j, row + 2 * j, width, min(lanes, out_w - j), gx, at + row + 2 * j)
             for j in range(2 * out_w, width):
@@ -170,6 +195,7 @@ def sum_planes(start, stop, x, height, width, out_h, out_w, window, stride, befo
         for i in range(out_h):
             top = i * stride[0] - before[0]
             first_h, last_h = max(top, 0), min(top + window[0], height)
+            _fetch(x, at + first_h * width, stride[0] * width)
             out = (plane * out_h + i) * out_w
             for edge in range(out_w - outer + inner):
                 j = edge if edge < inner else edge + outer - inner
@@ -235,6 +261,8 @@ def spread_planes_of_pairs(start, stop, g, height, width, out_h, out_w, scale, g
         at = plane * height * width
         for i in range(out_h):
             row, out = at + 2 * i * width, (plane * out_h + i) * out_w
+            _claim(gx, row, 2 * width)
+            _fetch(g, out, out_w)
             for j in range(0, whole, lanes):
                 repeat_pairs(g, out + j, lanes, scale, gx, row + 2 * j, width)
             if whole < out_w:
@@ -267,6 +295,7 @@ def spread_planes(start, stop, g, height, width, out_h, out_w, window, stride, b
         plane, h = line // height, line % height
         first_i, rows = _covering(h, before[0], window[0], stride[0], out_h)
         out = line * width
+        _claim(gx, out, width)
         if rows <= 0:
             _fill(g.dtype.type(0), gx, out, width)
             continue
