@@ -51,8 +51,7 @@ def to_float(images: Any, *, layout: str = "NCHW", dtype: Any = np.float32) -> A
     with_channels = images if images.ndim == 4 else images[..., np.newaxis]
     if layout == "NCHW":
         with_channels = with_channels.transpose(0, 3, 1, 2)
-    table = (np.arange(256) / 255).astype(dtype)
-    return np.ascontiguousarray(table[with_channels])
+    return np.divide(np.ascontiguousarray(with_channels), 255, dtype=dtype)
 
 
 class Batches:
