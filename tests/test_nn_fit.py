@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nn
 from autodiff import value_and_grad
 from nn.checkpoint import CheckpointError, load_checkpoint, load_weights
 from nn.metrics import accuracy
@@ -277,3 +278,24 @@ def test_training_in_another_thread():
     thread.start()
     thread.join()
     assert_same(results[0].model, run().model)
+
+
+def test_models_that_were_handed_out_are_not_written_to():
+    rng = np.random.default_rng(0)
+    model = nn.Dense(3, 2, rng=rng)
+    start = model.weight.copy()
+    x, y = rng.random((40, 3), dtype=np.float32), rng.integers(0, 2, 40)
+    kept = []
+
+    def keep(record, model):
+        kept.append((model, model.weight.copy()))
+
+    data = nn.data.Batches((x, y), batch_size=10)
+    examples = nn.Supervised(nn.losses.cross_entropy)
+    result = nn.fit(model, examples, nn.Adam(0.1), data, epochs=3, rng=rng, on_epoch=keep, progress=False)
+    np.testing.assert_array_equal(model.weight, start)
+    assert len(kept) == 3
+    for kept_model, weight in kept:
+        np.testing.assert_array_equal(kept_model.weight, weight)
+    np.testing.assert_array_equal(result.model.weight, kept[-1][1])
+    assert not np.array_equal(kept[0][1], kept[1][1])

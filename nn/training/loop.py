@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 import math
 from typing import TYPE_CHECKING, Any
@@ -37,11 +38,14 @@ class Loop:
         self.check_finite, self.progress = check_finite, progress
         self.loss = loss
         self.gradient = value_and_grad(loss, has_aux=True)
+        self.donates = "donate" in inspect.signature(optimizer.update).parameters
+        self.owns = False
         self.bar: Bar
 
     def epoch(self) -> dict[str, float]:
         """Do what is left of the current epoch; return its record."""
         run = self.run
+        self.owns = False  # the model of the last epoch may have been kept, by early stopping or by the user
         run.order = generator_from_state(run.order_at_epoch)
         batches = _batches(self.data, run.order, run.done)
         total = len(self.data) if hasattr(self.data, "__len__") else None
@@ -77,8 +81,10 @@ class Loop:
         value = float(value)
         if not math.isfinite(value) or (self.check_finite and not all(map(all_finite, tree.leaves(gradients)))):
             self._fail(value, gradients, batch, before)
-        updated = self.optimizer.update(gradients, run.opt_state, model)
-        run.model, run.opt_state = updated
+        # From the second step of an epoch on, the arrays are those that the first one made: nobody else has them.
+        donation = {"donate": True} if self.owns else {}
+        run.model, run.opt_state = self.optimizer.update(gradients, run.opt_state, model, **donation)
+        self.owns = self.donates
         run.steps += 1
         run.done += 1
         run.total += value
