@@ -290,7 +290,7 @@ def test_models_that_were_handed_out_are_not_written_to():
     def keep(record, model):
         kept.append((model, model.weight.copy()))
 
-    data = nn.data.Batches((x, y), batch_size=10)
+    data = nn.data.Batches(x, y, batch_size=10)
     examples = nn.Supervised(nn.losses.cross_entropy)
     result = nn.fit(model, examples, nn.Adam(0.1), data, epochs=3, rng=rng, on_epoch=keep, progress=False)
     np.testing.assert_array_equal(model.weight, start)
