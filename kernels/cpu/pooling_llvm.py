@@ -156,6 +156,12 @@ class Lanes(Vector):
         return new
 
 
+def _wins(v: Lanes, value: Any, best: Any) -> Any:
+    """Where a later value replaces the maximum so far: the first NaN does."""
+    greater = v.builder.fcmp_unordered(">", value, best)  # or either is NaN
+    return v.builder.and_(greater, v.builder.fcmp_ordered("ord", best, best))
+
+
 def _emit_max(even: bool) -> Any:
     def body(
         v: Lanes, x: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, place: Any, place_row: Any,
@@ -173,8 +179,7 @@ def _emit_max(even: bool) -> Any:
         def step(h: Any, w: Any, best: list[Any]) -> list[Any]:
             value = load(b.add(at, b.add(b.mul(h, row), b.mul(w, tap))))
             where = b.add(v.splat(b.add(place, b.add(b.mul(h, place_row), w))), ramp)
-            first_nan = b.and_(b.fcmp_unordered("uno", value, value), b.fcmp_ordered("ord", best[0], best[0]))
-            wins = b.or_(b.fcmp_ordered(">", value, best[0]), first_nan)
+            wins = _wins(v, value, best[0])
             return [b.select(wins, value, best[0]), b.select(wins, where, best[1])]
 
         start = [load(at), b.add(v.splat(place), ramp)]

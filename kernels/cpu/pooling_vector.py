@@ -25,7 +25,7 @@ from kernels.cpu.pooling_llvm import (
     sum_run,
 )
 from kernels.cpu.pooling_plain import max_of_window
-from kernels.cpu.tiles import LANES32, LANES64, prefetch_to_write
+from kernels.cpu.tiles import prefetch_to_write
 
 AHEAD = 4096  # bytes that are fetched ahead of what is read: a row is too short for the processor to see a stream
 
@@ -63,12 +63,32 @@ def _claim(out, at, count):
         prefetch_to_write(out, k)
 
 
+@kernel(inline=True)
+def _max_along(x, at, width, rows, taps, step, place, count, y, index, out):
+    """Maxima of `count` neighbouring windows, 1 or 2 apart: whole vectors without masks, then the rest."""
+    lanes = lanes_of(x)
+    whole = count - count % lanes
+    for j in range(0, whole, lanes):
+        if step == 1:
+            max_lanes(x, at + j, width, 1, rows, taps, place + j, width, 1, lanes, y, out + j, index, out + j)
+        else:
+            max_even_lanes(x, at + 2 * j, width, 1, rows, taps, place + 2 * j, width, 2, lanes, y, out + j, index,
+                           out + j)  # fmt: skip
+    if whole < count:
+        if step == 1:
+            max_lanes(x, at + whole, width, 1, rows, taps, place + whole, width, 1, count - whole, y, out + whole,
+                      index, out + whole)  # fmt: skip
+        else:
+            max_even_lanes(x, at + 2 * whole, width, 1, rows, taps, place + 2 * whole, width, 2, count - whole,
+                           y, out + whole, index, out + whole)  # fmt: skip
+
+
 @kernel
 def max_planes(start, stop, x, height, width, out_h, out_w, window, stride, before, y, index):
     """Planes [start, stop), stride 1 or 2 along a row: neighbours in a row are compared in vectors."""
-    lanes = LANES64 if x.itemsize == 8 else LANES32
     inner = min(ceil_div(before[1], stride[1]), out_w)  # windows [inner, outer) lie within a row
     outer = max(min((width + before[1] - window[1]) // stride[1] + 1, out_w), inner)
+    pairs = window[0] == 2 and window[1] == 2 and stride[1] == 2
     for plane in range(start, stop):
         at = plane * height * width
         for i in range(out_h):
@@ -76,27 +96,25 @@ def max_planes(start, stop, x, height, width, out_h, out_w, window, stride, befo
             first_h, last_h = max(top, 0), min(top + window[0], height)
             _fetch(x, at + first_h * width, stride[0] * width)
             out = (plane * out_h + i) * out_w
-            for j in range(out_w):
-                if inner <= j < outer:
-                    continue
+            place, rows, count = first_h * width + inner * stride[1] - before[1], last_h - first_h, outer - inner
+            if pairs and rows == 2:  # known sizes leave no loops
+                _max_along(x, at + place, width, 2, 2, 2, place, count, y, index, out + inner)
+            elif stride[1] == 1:
+                _max_along(x, at + place, width, rows, window[1], 1, place, count, y, index, out + inner)
+            else:
+                _max_along(x, at + place, width, rows, window[1], 2, place, count, y, index, out + inner)
+            for edge in range(out_w - count):
+                j = edge if edge < inner else edge + count
                 left = j * stride[1] - before[1]
                 best, where = max_of_window(x, at, width, first_h, last_h, max(left, 0), min(left + window[1], width))
                 y[out + j] = best
                 index[out + j] = where
-            for j in range(inner, outer, lanes):
-                count, place = min(lanes, outer - j), first_h * width + j * stride[1] - before[1]
-                if stride[1] == 1:
-                    max_lanes(x, at + place, width, 1, last_h - first_h, window[1], place, width, 1, count,
-                              y, out + j, index, out + j)  # fmt: skip
-                else:
-                    max_even_lanes(x, at + place, width, 1, last_h - first_h, window[1], place, width, 2, count,
-                                   y, out + j, index, out + j)  # fmt: skip
 
 
 @kernel
 def max_pixels(start, stop, x, height, width, channels, out_h, out_w, window, stride, before, y, index):
     """Rows [start, stop) of the results of all images, channels last: the channels of a pixel in vectors."""
-    lanes = LANES64 if x.itemsize == 8 else LANES32
+    lanes = lanes_of(x)
     for line in range(start, stop):
         image, i = line // out_h, line % out_h
         top = i * stride[0] - before[0]
@@ -116,7 +134,7 @@ def scatter_pixels_of_windows(
     start, stop, g, index, height, width, out_h, out_w, channels, window, stride, before, gx
 ):  # fmt: skip
     """Rows [start, stop) of the adjoints of all images, channels last: each item asks the windows that cover it."""
-    lanes = LANES64 if g.itemsize == 8 else LANES32
+    lanes = lanes_of(g)
     for line in range(start, stop):
         image, h = line // height, line % height
         first_i = max(0, ceil_div(h + before[0] - window[0] + 1, stride[0]))
@@ -138,7 +156,7 @@ def scatter_pixels_of_windows(
 @kernel
 def scatter_planes_of_pairs(start, stop, g, index, height, width, out_h, out_w, gx):
     """Planes [start, stop), windows of 2 x 2 side by side: every item is written once."""
-    lanes = LANES64 if g.itemsize == 8 else LANES32
+    lanes = lanes_of(g)
     for plane in range(start, stop):
         at = plane * height * width
         for i in range(out_h):
@@ -197,18 +215,18 @@ def sum_planes(start, stop, x, height, width, out_h, out_w, window, stride, befo
             first_h, last_h = max(top, 0), min(top + window[0], height)
             _fetch(x, at + first_h * width, stride[0] * width)
             out = (plane * out_h + i) * out_w
-            for edge in range(out_w - outer + inner):
-                j = edge if edge < inner else edge + outer - inner
+            first, rows, count = at + first_h * width + inner * stride[1] - before[1], last_h - first_h, outer - inner
+            if pairs and rows == 2:  # known sizes leave no loops
+                _sum_along(x, first, width, 2, 2, 2, count, scale, y, out + inner)
+            elif stride[1] == 1:
+                _sum_along(x, first, width, rows, window[1], 1, count, scale, y, out + inner)
+            else:
+                _sum_along(x, first, width, rows, window[1], 2, count, scale, y, out + inner)
+            for edge in range(out_w - count):
+                j = edge if edge < inner else edge + count
                 left = j * stride[1] - before[1]
                 total = _sum_of_window(x, at, width, first_h, last_h, max(left, 0), min(left + window[1], width))
                 y[out + j] = total * scale
-            first = at + first_h * width + inner * stride[1] - before[1]
-            if pairs and last_h - first_h == 2:  # known sizes leave no loops
-                _sum_along(x, first, width, 2, 2, 2, outer - inner, scale, y, out + inner)
-            elif stride[1] == 1:
-                _sum_along(x, first, width, last_h - first_h, window[1], 1, outer - inner, scale, y, out + inner)
-            else:
-                _sum_along(x, first, width, last_h - first_h, window[1], 2, outer - inner, scale, y, out + inner)
 
 
 @kernel(fast=True)
