@@ -40,6 +40,7 @@ from autodiff.ops.activations import (
     silu,
     softplus,
 )
+from autodiff.ops.batch_norm import batch_norm, batch_statistics
 from autodiff.ops.compiled import enable_kernels, kernels_enabled
 from autodiff.ops.convolution import conv1d, conv2d, conv_transpose2d
 from autodiff.ops.dense import dense
@@ -50,6 +51,8 @@ __all__ = [
     "activations",
     "avg_pool2d",
     "axes",
+    "batch_norm",
+    "batch_statistics",
     "conv1d",
     "conv2d",
     "conv_transpose2d",

@@ -188,6 +188,8 @@ def hard_sigmoid(x: Any) -> Any:
 def _sigmoid_value(x: Any) -> Any:
     if dtype_of(x).kind == "c":
         return 1 / (1 + np.exp(-x))
+    if _compiled(x):
+        return cpu().sigmoid(x)
     e = np.exp(-np.abs(x))
     return np.where(np.less(x, 0), e, dtype_of(x).type(1)) / (1 + e)
 
@@ -240,6 +242,8 @@ def softplus(x: Any) -> Any:
 
 
 def _erf_value(x: Any) -> Any:
+    if _compiled(x):
+        return cpu().erf(x)
     from scipy.special import erf
 
     if dtype_of(x).char == "g":

@@ -1,6 +1,7 @@
 """Kernels for the CPU, compiled by Numba on their first call and cached."""
 
 from kernels.cpu.conv2d import conv2d, conv2d_input_gradient, conv2d_weight_gradient
+from kernels.cpu.elementwise import erf, exp, expm1, log, log1p, sigmoid, softplus, tanh
 from kernels.cpu.matmul import matmul
 from kernels.cpu.optimiser import (
     adadelta_step,
@@ -27,7 +28,12 @@ __all__ = [
     "conv2d",
     "conv2d_input_gradient",
     "conv2d_weight_gradient",
+    "erf",
+    "exp",
+    "expm1",
     "gradient_step",
+    "log",
+    "log1p",
     "log_softmax",
     "matmul",
     "max_pool2d",
@@ -41,8 +47,11 @@ __all__ = [
     "relu_gate",
     "rmsprop_step",
     "set_num_threads",
+    "sigmoid",
     "softmax",
     "softmax_cross_entropy",
     "softmax_cross_entropy_gradient",
+    "softplus",
+    "tanh",
     "threads",
 ]
