@@ -7,6 +7,10 @@ or phases with what they test. Whole numbers leave no rounding, so those compari
 import functools
 import importlib
 import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from scipy import signal
 
 from kernels import reference
 from kernels.cpu import threads
+from kernels.cpu.host import host
 
 IMPLEMENTATIONS = {"reference": reference, "cpu": importlib.import_module("kernels.cpu")}
 DTYPES = (np.float32, np.float64)
@@ -240,6 +245,45 @@ def test_larger_problems_agree():
                     )
                 for a, want in zip(found, wanted, strict=True):
                     np.testing.assert_array_equal(a, want, err_msg=f"{name}: {x_shape}, {w_shape}, {more}, {layout}")
+
+
+PROGRAM = """
+import numpy as np
+from kernels import cpu, reference
+from kernels.cpu.host import host
+assert host().vector_bytes == {vector_bytes}, host()
+rng = np.random.default_rng(0)
+for shape, layout, more in (
+    ((2, 6, 9, 40), "NCHW", dict(padding=((1, 1), (0, 2)))),
+    ((2, 9, 40, 6), "NHWC", dict(padding=((0, 1), (1, 0)), stride=(2, 3), dilation=(2, 1), groups=2)),
+):
+    more["layout"] = layout
+    x, w, b = (rng.integers(-3, 4, s).astype("f") for s in (shape, (20, 6 // more.get("groups", 1), 3, 2), (20,)))
+    y = reference.conv2d(x, w, b, **more)
+    np.testing.assert_array_equal(cpu.conv2d(x, w, b, **more), y)
+    for function, args in (("conv2d_input_gradient", (y, w, x.shape)), ("conv2d_weight_gradient", (x, y, w.shape))):
+        want = getattr(reference, function)(*args, **more)
+        np.testing.assert_array_equal(getattr(cpu, function)(*args, **more), want)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "vector_bytes"), [("generic", "", 0), ("haswell", "+avx2,+fma", 32)], ids=["plain", "avx2"]
+)
+def test_other_processors(name, features, vector_bytes, tmp_path):
+    if vector_bytes > host().vector_bytes:
+        pytest.skip(f"this processor has no vectors of {vector_bytes} bytes")
+    environment = os.environ | {
+        "NUMBA_CPU_NAME": name,
+        "NUMBA_CPU_FEATURES": features,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+    }
+    program = PROGRAM.replace("{vector_bytes}", str(vector_bytes))
+    outcome = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 0, outcome.stderr
 
 
 # -- memory --------------------------------------------------------------------------------------------------
