@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff import stop_gradient
+from autodiff import ops, stop_gradient
 from autodiff.core.errors import describe
 from autodiff.core.spec import shape_of
 from nn.layers.checks import check_dtype, check_features, count, float_dtype, layout_axis
@@ -101,15 +101,17 @@ class BatchNorm(Layer):
         del rng
         axis = self._channel_axis(x)
         if not train:
-            return self._normalise(x, self.mean, self.var, axis), self
+            y = ops.batch_norm(x, self.gamma, self.beta, mean=self.mean, variance=self.var, eps=self.eps, axis=axis)
+            return y, self
         others = tuple(i for i in range(len(shape_of(x))) if i != axis)
         n = int(np.prod([shape_of(x)[i] for i in others]))
         if n < 2:
             raise ValueError(
                 f"{self.label}: training needs two numbers or more for each feature, but got {describe(x)}."
             )
-        mean, var = np.mean(x, axis=others), np.var(x, axis=others)
-        return self._normalise(x, mean, var, axis), self._updated(stop_gradient(mean), stop_gradient(var), n)
+        y = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, axis=axis)
+        mean, var = ops.batch_statistics(stop_gradient(x), axis=axis)
+        return y, self._updated(mean, var, n)
 
     def _channel_axis(self, x: Any) -> int:
         rank = len(shape_of(x))
@@ -119,15 +121,6 @@ class BatchNorm(Layer):
         check_features(self.label, x, axis, self.mean.shape[0], "features" if rank == 2 else "channels")
         check_dtype(self.label, x, self.mean)
         return axis
-
-    def _normalise(self, x: Any, mean: Any, var: Any, axis: int) -> Any:
-        shape = [1] * len(shape_of(x))
-        shape[axis] = -1
-        scale = 1 / np.sqrt(var + self.eps)
-        if self.gamma is not None:
-            scale = scale * self.gamma
-        y = (x - mean.reshape(shape)) * scale.reshape(shape)
-        return y if self.beta is None else y + self.beta.reshape(shape)
 
     def _updated(self, mean: Any, var: Any, n: int) -> BatchNorm:
         keep, new = self.momentum, 1 - self.momentum
