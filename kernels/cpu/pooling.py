@@ -216,6 +216,11 @@ def max_pool2d_gradient(
     sizes, grain = (height, width, *g.shape[2:]), 1 + GRAIN // (height * width)
     if known and windows == ((2, 2), (2, 2), NONE):
         parallel_for(pooling_vector.scatter_planes_of_pairs, n * c, values, places, *sizes, out, grain=grain)
+    elif windows is not None and known and windows[1][1] == 2 and windows[0][1] > 1:
+        window, stride, padding = windows
+        before = padding[0][0], padding[1][0]
+        parallel_for(pooling_vector.scatter_planes_of_windows, n * c, values, places, *sizes, window, stride, before,
+                     out, grain=grain)  # fmt: skip
     else:
         parallel_for(pooling_plain.scatter_planes, n * c, values, places, *sizes, out, grain=grain)
     return gx

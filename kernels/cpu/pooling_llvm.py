@@ -17,6 +17,10 @@ All arrays are one-dimensional, offsets and strides count items, `count` is at m
   both are `scale * g[at + j]`.
 - `spread_even_lanes(t, at, taps, next_at, next_taps, count, out, out_at)`: `out[2 * j] = sum of t[at + w + j]` over
   w < taps, and `out[2 * j + 1]` the same from `next_at` and `next_taps`; `count` items, at most twice the lanes.
+- `spread_even_where(g, index, at, row, rows, first, taps, next_first, next_taps, length, place, count, out, out_at)`:
+  `out[2 * j] = sum of g[at + h * row + first + w + j]` over those h < rows, w < taps whose `index` there is
+  `place + 2 * j`, and `out[2 * j + 1]` the same from `next_first` and `next_taps`; only items 0 <= first + w + j <
+  length are read. `count` as above.
 - `fill_lanes(value, out, out_at, count)`: `out[j] = value`.
 - `prefetch_to_read(x, at)`: fetch the cache line of an item early; it need not exist.
 - `lanes_of(x)`: the number of lanes, known to the compiler: a `count` of just as many needs no mask.
@@ -42,6 +46,7 @@ __all__ = [
     "prefetch_to_read",
     "repeat_pairs",
     "spread_even_lanes",
+    "spread_even_where",
     "spread_pairs",
     "sum_even_lanes",
     "sum_lanes",
@@ -301,6 +306,26 @@ def _emit_spread_even(
     _store_pairs(v, v.interleave(*sums), count, out, out_at)
 
 
+def _emit_spread_where(
+    v: Lanes, g: Any, index: Any, at: Any, row: Any, rows: Any, first: Any, taps: Any, next_first: Any, next_taps: Any,
+    length: Any, place: Any, count: Any, out: Any, out_at: Any,
+) -> None:  # fmt: skip
+    b = v.builder
+    sums = []
+    for phase, (start, width) in enumerate(((first, taps), (next_first, next_taps))):
+        wanted = b.add(v.splat(b.add(place, constant_int(phase))), v.ramp(constant_int(2)))
+
+        def step(h: Any, w: Any, total: list[Any], start: Any = start, wanted: Any = wanted) -> list[Any]:
+            column = b.add(start, w)
+            mask = b.and_(v.first_lanes(b.sub(length, column)), b.not_(v.first_lanes(b.neg(column))))
+            offset = b.add(at, b.add(b.mul(h, row), column))
+            hit = b.icmp_signed("==", v.load_positions(index, offset, mask), wanted)
+            return [b.select(hit, b.fadd(total[0], v.load_masked(g, offset, mask)), total[0])]
+
+        sums += v.window(rows, width, [v.zero], step)
+    _store_pairs(v, v.interleave(*sums), count, out, out_at)
+
+
 def _emit_fill(v: Lanes, value: Any, out: Any, out_at: Any, count: Any) -> None:
     v.store_masked(v.splat_number(value), out, out_at, v.first_lanes(count))
 
@@ -399,6 +424,18 @@ def spread_even_lanes(
     n = types.intp
     signature = types.void(t, n, n, n, n, n, out, n)
     return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "spread_even", _emit_spread_even)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def spread_even_where(
+    _: Any, g: Any, index: Any, at: Any, row: Any, rows: Any, first: Any, taps: Any, next_first: Any, next_taps: Any,
+    length: Any, place: Any, count: Any, out: Any, out_at: Any,
+) -> Any:  # fmt: skip
+    """See the module."""
+    n = types.intp
+    signature = types.void(g, index, n, n, n, n, n, n, n, n, n, n, out, n)
+    body = _emit_spread_where
+    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "spread_where", body)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

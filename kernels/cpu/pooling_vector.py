@@ -19,6 +19,7 @@ from kernels.cpu.pooling_llvm import (
     prefetch_to_read,
     repeat_pairs,
     spread_even_lanes,
+    spread_even_where,
     spread_pairs,
     sum_even_lanes,
     sum_lanes,
@@ -34,6 +35,7 @@ __all__ = [
     "max_planes",
     "scatter_pixels_of_windows",
     "scatter_planes_of_pairs",
+    "scatter_planes_of_windows",
     "spread_pixels",
     "spread_planes",
     "spread_planes_of_pairs",
@@ -61,6 +63,15 @@ def _claim(out, at, count):
     start = at + AHEAD // out.itemsize
     for k in range(start, start + count, line):
         prefetch_to_write(out, k)
+
+
+@kernel(inline=True)
+def _fill(value, out, at, count):
+    lanes = lanes_of(out)
+    whole = count - count % lanes
+    for k in range(0, whole, lanes):
+        fill_lanes(value, out, at + k, lanes)
+    fill_lanes(value, out, at + whole, count - whole)
 
 
 @kernel(inline=True)
@@ -173,6 +184,41 @@ def scatter_planes_of_pairs(start, stop, g, index, height, width, out_h, out_w, 
             gx[i] = 0
 
 
+@kernel(inline=True)
+def _covering(at, before, window, stride, out):
+    """Return the first window that covers a row or column, and their number, 0 or less if none does."""
+    first = max(0, ceil_div(at + before - window + 1, stride))
+    return first, min(out - 1, (at + before) // stride) - first + 1
+
+
+@kernel(inline=True)
+def _phases(before, window):
+    """Stride 2: of the windows over items 2 m and 2 m + 1 of a row, the first less m, and the number, for either."""
+    counts = (window + 1 - before % 2) // 2, (window + before % 2) // 2
+    return (before // 2 - counts[0] + 1, (before + 1) // 2 - counts[1] + 1), counts
+
+
+@kernel
+def scatter_planes_of_windows(start, stop, g, index, height, width, out_h, out_w, window, stride, before, gx):
+    """Planes [start, stop), stride 2 along a row, windows wider than 1: each item asks the windows that cover it."""
+    lanes = lanes_of(g)
+    firsts, counts = _phases(before[1], window[1])
+    for line in range(start * height, stop * height):
+        plane, h = line // height, line % height
+        first_i, rows = _covering(h, before[0], window[0], stride[0], out_h)
+        out = line * width
+        _claim(gx, out, width)
+        if rows <= 0:
+            _fill(g.dtype.type(0), gx, out, width)
+            continue
+        at = (plane * out_h + first_i) * out_w
+        _fetch(g, at, out_w)
+        _fetch(index, at, out_w)
+        for w in range(0, width, 2 * lanes):
+            spread_even_where(g, index, at, out_w, rows, firsts[0] + w // 2, counts[0], firsts[1] + w // 2, counts[1],
+                              out_w, h * width + w, min(2 * lanes, width - w), gx, out + w)  # fmt: skip
+
+
 # -- averages, channels first ----------------------------------------------------------------------------------
 
 
@@ -254,15 +300,6 @@ def sum_whole_rows(start, stop, x, image, out_h, step, count, scale, y):
             sum_run(x, plane * image + i * step, count, scale, y, plane * out_h + i)
 
 
-@kernel(inline=True)
-def _fill(value, out, at, count):
-    lanes = lanes_of(out)
-    whole = count - count % lanes
-    for k in range(0, whole, lanes):
-        fill_lanes(value, out, at + k, lanes)
-    fill_lanes(value, out, at + whole, count - whole)
-
-
 @kernel
 def spread_whole_rows(start, stop, g, count, scale, gx):
     """Planes [start, stop) of `count` items, each under one window."""
@@ -292,13 +329,6 @@ def spread_planes_of_pairs(start, stop, g, height, width, out_h, out_w, scale, g
             gx[i] = 0
 
 
-@kernel(inline=True)
-def _covering(at, before, window, stride, out):
-    """Return the first window that covers a row or column, and their number, 0 or less if none does."""
-    first = max(0, ceil_div(at + before - window + 1, stride))
-    return first, min(out - 1, (at + before) // stride) - first + 1
-
-
 @kernel(fast=True)
 def spread_planes(start, stop, g, height, width, out_h, out_w, window, stride, before, scale, gx):
     """Planes [start, stop): the transpose of `sum_planes`. Rows of `g` are added, then spread along the row."""
@@ -307,8 +337,7 @@ def spread_planes(start, stop, g, height, width, out_h, out_w, window, stride, b
     first, taps = np.empty(width, np.int64), np.empty(width, np.int64)
     for w in range(width):
         first[w], taps[w] = _covering(w, before[1], window[1], stride[1], out_w)
-    even = (before[1] // 2, (before[1] + 1) // 2)  # the last window over items 2 m and 2 m + 1, less m
-    counts = (window[1] + 1 - before[1] % 2) // 2, (window[1] + before[1] % 2) // 2
+    firsts, counts = _phases(before[1], window[1])
     for line in range(start * height, stop * height):
         plane, h = line // height, line % height
         first_i, rows = _covering(h, before[0], window[0], stride[0], out_h)
@@ -325,8 +354,7 @@ def spread_planes(start, stop, g, height, width, out_h, out_w, window, stride, b
                 sum_lanes(sums, source + w, 0, 1, 1, window[1], min(lanes, width - w), g.dtype.type(1), gx, out + w)
         elif stride[1] == 2 and window[1] > 1:
             for w in range(0, width, 2 * lanes):
-                spread_even_lanes(sums, margin + even[0] - counts[0] + 1 + w // 2, counts[0],
-                                  margin + even[1] - counts[1] + 1 + w // 2, counts[1],
+                spread_even_lanes(sums, margin + firsts[0] + w // 2, counts[0], margin + firsts[1] + w // 2, counts[1],
                                   min(2 * lanes, width - w), gx, out + w)  # fmt: skip
         else:
             for w in range(width):
