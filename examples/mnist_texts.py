@@ -168,6 +168,8 @@ def main(argv: list[str] | None = None) -> list[Row]:
             if options.only is None or experiment.name in options.only:
                 print(f"\n{experiment.title}", file=sys.stderr)
                 rows += run(experiment, images, epochs=1 if options.quick else options.epochs)
+                row = next(row for row in rows if row.name == experiment.title)
+                print(f"test accuracy {row.measured}, reported {row.reported}", file=sys.stderr)
     except nn.Interrupted as stop:
         print(f"\n{stop}", file=sys.stderr)
     if rows:
