@@ -1,5 +1,6 @@
 """Kernels for the CPU, compiled by Numba on their first call and cached."""
 
+from kernels.cpu.batch_norm import batch_norm_apply, batch_norm_gradient, batch_norm_statistics, batch_norm_sums
 from kernels.cpu.conv2d import conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from kernels.cpu.elementwise import erf, exp, expm1, log, log1p, sigmoid, softplus, tanh
 from kernels.cpu.matmul import matmul
@@ -25,6 +26,10 @@ __all__ = [
     "adamax_step",
     "avg_pool2d",
     "avg_pool2d_gradient",
+    "batch_norm_apply",
+    "batch_norm_gradient",
+    "batch_norm_statistics",
+    "batch_norm_sums",
     "conv2d",
     "conv2d_input_gradient",
     "conv2d_weight_gradient",
