@@ -142,6 +142,9 @@ def max_pool2d(
         loop = pooling_vector.max_pixels if VECTORS else pooling_plain.max_pixels
         parallel_for(loop, n * out_h, source, height, width, c, out_h, out_w, window, stride, before, *outputs,
                      grain=1 + GRAIN // (out_w * c))  # fmt: skip
+    elif VECTORS and window[1] == width and padding == NONE:
+        parallel_for(pooling_vector.max_whole_rows, n * c, source, height, width, out_h, window[0], stride[0], *outputs,
+                     grain=1 + GRAIN // (height * width))  # fmt: skip
     else:
         loop = pooling_vector.max_planes if VECTORS and stride[1] <= 2 else pooling_plain.max_planes
         parallel_for(loop, n * c, source, height, width, out_h, out_w, window, stride, before, *outputs,

@@ -6,21 +6,16 @@ All arrays are one-dimensional, offsets and strides count items, `count` is at m
   `y[j] = max of x[at + h * row + w * tap + j]` over h < rows, w < taps, and in `index[j]` the position
   `place + h * place_row + w + j * lane_place` of the first maximum.
 - `max_even_lanes`: the same with `x[at + h * row + w * tap + 2 * j]` and positions `... + 2 * j`.
+- `max_run(x, at, count, place, y, index, out_at)`: the maximum of x[at + k] over k < count, of any size, and the
+  position `place + k` of the first.
 - `add_where(g, index, at, row, tap, rows, taps, place, count, out, out_at)`: `out[j] = sum of g[at + h * row +
   w * tap + j]` over those h < rows, w < taps whose `index` there is `place`.
 - `spread_pairs(g, index, at, place, width, count, out, out_at)`: two rows of `out`, `width` apart; item 2 j or 2 j + 1
   of the first or second is `g[at + j]` where `index[at + j]` is its position, counted from `place`; the others are 0.
-- `sum_lanes(x, at, row, tap, rows, taps, count, scale, y, y_at)`: `y[j] = scale * sum of x[at + h * row + w * tap +
-  j]` over h < rows, w < taps, both at least 1; `sum_even_lanes`: the same with `x[... + 2 * j]`.
-- `sum_run(x, at, count, scale, y, y_at)`: `y[y_at] = scale * sum of x[at + k]` over k < count, of any size.
-- `repeat_pairs(g, at, count, scale, out, out_at, width)`: two rows of `out`, `width` apart; items 2 j and 2 j + 1 of
-  both are `scale * g[at + j]`.
-- `spread_even_lanes(t, at, taps, next_at, next_taps, count, out, out_at)`: `out[2 * j] = sum of t[at + w + j]` over
-  w < taps, and `out[2 * j + 1]` the same from `next_at` and `next_taps`; `count` items, at most twice the lanes.
 - `spread_even_where(g, index, at, row, rows, first, taps, next_first, next_taps, length, place, count, out, out_at)`:
   `out[2 * j] = sum of g[at + h * row + first + w + j]` over those h < rows, w < taps whose `index` there is
   `place + 2 * j`, and `out[2 * j + 1]` the same from `next_first` and `next_taps`; only items 0 <= first + w + j <
-  length are read. `count` as above.
+  length are read; `count` items of `out`, at most twice the lanes.
 - `fill_lanes(value, out, out_at, count)`: `out[j] = value`.
 - `prefetch_to_read(x, at)`: fetch the cache line of an item early; it need not exist.
 - `lanes_of(x)`: the number of lanes, known to the compiler: a `count` of just as many needs no mask.
@@ -39,25 +34,23 @@ from kernels.cpu.tiles_llvm import BYTE_POINTER, I32, I64, Vector, constant_int,
 
 __all__ = [
     "add_where",
+    "call_once",
     "fill_lanes",
     "lanes_of",
     "max_even_lanes",
     "max_lanes",
+    "max_run",
     "prefetch_to_read",
-    "repeat_pairs",
-    "spread_even_lanes",
     "spread_even_where",
     "spread_pairs",
-    "sum_even_lanes",
-    "sum_lanes",
-    "sum_run",
+    "store_pairs",
 ]
 
 
 INDEX = ir.IntType(32)
 
 
-def _call(builder: ir.IRBuilder, context: Any, signature: Any, values: Any, name: str, body: Any) -> Any:
+def call_once(builder: ir.IRBuilder, context: Any, signature: Any, values: Any, name: str, body: Any) -> Any:
     """Call the function `body` emits; array arguments become pointers. It is emitted once per module."""
     arguments = [
         pointer_to(context, builder, kind, value) if isinstance(kind, types.Array) else value
@@ -195,6 +188,46 @@ def _emit_max(even: bool) -> Any:
     return body
 
 
+def _emit_max_run(v: Lanes, x: Any, at: Any, count: Any, place: Any, y: Any, index: Any, out_at: Any) -> None:
+    b = v.builder
+    ramp, mask = v.ramp(constant_int(1)), v.first_lanes(count)
+    least = ir.Constant(v.type, [float("-inf")] * v.lanes)
+    behind = ir.Constant(v.positions, [2**31 - 1] * v.lanes)
+    start = [b.select(mask, v.load_masked(x, at, mask), least), b.select(mask, ramp, behind)]
+    entry, loop, done = b.block, b.function.append_basic_block("run"), b.function.append_basic_block("done")
+    b.cbranch(b.icmp_signed(">", count, constant_int(v.lanes)), loop, done)
+    b.position_at_end(loop)
+    k, *best = (b.phi(kind) for kind in (I64, v.type, v.positions))
+    mask = v.first_lanes(b.sub(count, k))
+    value = v.load_masked(x, b.add(at, k), mask)
+    wins = b.and_(_wins(v, value, best[0]), mask)
+    new = [b.select(wins, value, best[0]), b.select(wins, b.add(v.splat(k), ramp), best[1])]
+    following = b.add(k, constant_int(v.lanes))
+    for phi, first, after in zip((k, *best), (constant_int(v.lanes), *start), (following, *new), strict=True):
+        phi.add_incoming(first, entry)
+        phi.add_incoming(after, loop)
+    b.cbranch(b.icmp_signed("<", following, count), loop, done)
+    b.position_at_end(done)
+    last = []
+    for first, after in zip(start, new, strict=True):
+        phi = b.phi(first.type)
+        phi.add_incoming(first, entry)
+        phi.add_incoming(after, loop)
+        last.append(phi)
+    half = v.lanes // 2
+    while half:  # fold the upper half of what is left onto the lower; of equals the first remains
+        turn = ir.Constant(v.positions, [(i + half) % v.lanes for i in range(v.lanes)])
+        value, where = (b.shuffle_vector(part, part, turn) for part in last)
+        same = b.or_(b.fcmp_ordered("==", value, last[0]), b.not_(b.or_(*(
+            b.fcmp_ordered("ord", part, part) for part in (value, last[0])))))  # fmt: skip
+        wins = b.or_(_wins(v, value, last[0]), b.and_(same, b.icmp_signed("<", where, last[1])))
+        last = [b.select(wins, value, last[0]), b.select(wins, where, last[1])]
+        half //= 2
+    best_value, best_place = (b.extract_element(part, ir.Constant(I32, 0)) for part in last)
+    b.store(best_value, b.gep(y, [out_at]))
+    b.store(b.add(best_place, b.trunc(place, INDEX)), b.gep(index, [out_at]))
+
+
 def _emit_add_where(
     v: Lanes, g: Any, index: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, place: Any, count: Any, out: Any,
     out_at: Any,
@@ -231,79 +264,11 @@ def _emit_spread_pairs(
             v.store_masked(pair, out, target, masks[half])
 
 
-def _emit_sum(even: bool) -> Any:
-    def body(
-        v: Lanes, x: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, count: Any, scale: Any, y: Any, y_at: Any
-    ) -> None:
-        b = v.builder
-        mask = v.first_lanes(count)
-        reach = b.sub(b.mul(count, constant_int(2)), constant_int(1))
-        masks = v.first_lanes(reach), v.first_lanes(b.sub(reach, constant_int(v.lanes)))
-
-        def step(h: Any, w: Any, total: list[Any]) -> list[Any]:
-            offset = b.add(at, b.add(b.mul(h, row), b.mul(w, tap)))
-            return [b.fadd(total[0], v.load_even(x, offset, masks) if even else v.load_masked(x, offset, mask))]
-
-        (total,) = v.window(rows, taps, [v.zero], step)
-        v.store_masked(b.fmul(total, v.splat_number(scale)), y, y_at, mask)
-
-    return body
-
-
-def _emit_sum_run(v: Lanes, x: Any, at: Any, count: Any, scale: Any, y: Any, y_at: Any) -> None:
-    b = v.builder
-    whole = b.and_(count, constant_int(-v.lanes))
-    entry, loop = b.block, b.function.append_basic_block("run")
-    rest = b.function.append_basic_block("rest")
-    b.cbranch(b.icmp_signed(">", whole, constant_int(0)), loop, rest)
-    b.position_at_end(loop)
-    k, total = b.phi(I64), b.phi(v.type)
-    following, more = b.add(k, constant_int(v.lanes)), b.fadd(total, v.load(x, b.add(at, k)))
-    for phi, start, value in ((k, constant_int(0), following), (total, v.zero, more)):
-        phi.add_incoming(start, entry)
-        phi.add_incoming(value, loop)
-    b.cbranch(b.icmp_signed("<", following, whole), loop, rest)
-    b.position_at_end(rest)
-    sums = b.phi(v.type)
-    sums.add_incoming(v.zero, entry)
-    sums.add_incoming(more, loop)
-    tail = v.load_masked(x, b.add(at, whole), v.first_lanes(b.sub(count, whole)))
-    reduce = v.declare(f"llvm.vector.reduce.fadd.{v.suffix}", v.element, [v.element, v.type])
-    result = b.call(reduce, [ir.Constant(v.element, -0.0), b.fadd(sums, tail)], fastmath=("reassoc",))
-    b.store(b.fmul(result, scale), b.gep(y, [y_at]))
-
-
-def _store_pairs(v: Lanes, pair: tuple[Any, Any], count: Any, out: Any, out_at: Any) -> None:
+def store_pairs(v: Lanes, pair: tuple[Any, Any], count: Any, out: Any, out_at: Any) -> None:
     """Store `count` items of two neighbouring vectors."""
     for half, value in enumerate(pair):
         before = constant_int(half * v.lanes)
         v.store_masked(value, out, v.builder.add(out_at, before), v.first_lanes(v.builder.sub(count, before)))
-
-
-def _emit_repeat_pairs(v: Lanes, g: Any, at: Any, count: Any, scale: Any, out: Any, out_at: Any, width: Any) -> None:
-    b = v.builder
-    value = b.fmul(v.load_masked(g, at, v.first_lanes(count)), v.splat_number(scale))
-    pair = v.interleave(value, value)
-    for start in (out_at, b.add(out_at, width)):
-        _store_pairs(v, pair, b.mul(count, constant_int(2)), out, start)
-
-
-def _emit_spread_even(
-    v: Lanes, t: Any, at: Any, taps: Any, next_at: Any, next_taps: Any, count: Any, out: Any, out_at: Any
-) -> None:
-    b = v.builder
-    sums = []
-    half = b.ashr(b.add(count, constant_int(1)), constant_int(1))
-    for start, width, mask in (
-        (at, taps, v.first_lanes(half)),
-        (next_at, next_taps, v.first_lanes(b.ashr(count, constant_int(1)))),
-    ):
-
-        def step(_: Any, w: Any, total: list[Any], start: Any = start, mask: Any = mask) -> list[Any]:
-            return [b.fadd(total[0], v.load_masked(t, b.add(start, w), mask))]
-
-        sums += v.window(constant_int(1), width, [v.zero], step)
-    _store_pairs(v, v.interleave(*sums), count, out, out_at)
 
 
 def _emit_spread_where(
@@ -323,7 +288,7 @@ def _emit_spread_where(
             return [b.select(hit, b.fadd(total[0], v.load_masked(g, offset, mask)), total[0])]
 
         sums += v.window(rows, width, [v.zero], step)
-    _store_pairs(v, v.interleave(*sums), count, out, out_at)
+    store_pairs(v, v.interleave(*sums), count, out, out_at)
 
 
 def _emit_fill(v: Lanes, value: Any, out: Any, out_at: Any, count: Any) -> None:
@@ -338,7 +303,7 @@ def max_lanes(
     """See the module."""
     n = types.intp
     signature = types.void(x, n, n, n, n, n, n, n, n, n, y, n, index, n)
-    return signature, lambda context, builder, sig, v: _call(
+    return signature, lambda context, builder, sig, v: call_once(
         builder, context, sig, v, "max_lanes", _emit_max(even=False)
     )
 
@@ -352,7 +317,15 @@ def max_even_lanes(
     n = types.intp
     signature = types.void(x, n, n, n, n, n, n, n, n, n, y, n, index, n)
     body = _emit_max(even=True)
-    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "max_even", body)
+    return signature, lambda context, builder, sig, v: call_once(builder, context, sig, v, "max_even", body)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def max_run(_: Any, x: Any, at: Any, count: Any, place: Any, y: Any, index: Any, out_at: Any) -> Any:
+    """See the module."""
+    n = types.intp
+    signature = types.void(x, n, n, n, y, index, n)
+    return signature, lambda context, builder, sig, v: call_once(builder, context, sig, v, "max_run", _emit_max_run)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -363,7 +336,7 @@ def add_where(
     """See the module."""
     n = types.intp
     signature = types.void(g, index, n, n, n, n, n, n, n, out, n)
-    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "add_where", _emit_add_where)
+    return signature, lambda context, builder, sig, v: call_once(builder, context, sig, v, "add_where", _emit_add_where)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -373,57 +346,7 @@ def spread_pairs(
     """See the module."""
     n = types.intp
     signature = types.void(g, index, n, n, n, n, out, n)
-    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "pairs", _emit_spread_pairs)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def sum_lanes(
-    _: Any, x: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, count: Any, scale: Any, y: Any, y_at: Any
-) -> Any:
-    """See the module."""
-    n = types.intp
-    signature = types.void(x, n, n, n, n, n, n, x.dtype, y, n)
-    return signature, lambda context, builder, sig, v: _call(
-        builder, context, sig, v, "sum_lanes", _emit_sum(even=False)
-    )
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def sum_even_lanes(
-    _: Any, x: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, count: Any, scale: Any, y: Any, y_at: Any
-) -> Any:
-    """See the module."""
-    n = types.intp
-    signature = types.void(x, n, n, n, n, n, n, x.dtype, y, n)
-    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "sum_even", _emit_sum(even=True))
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def sum_run(_: Any, x: Any, at: Any, count: Any, scale: Any, y: Any, y_at: Any) -> Any:
-    """See the module."""
-    n = types.intp
-    signature = types.void(x, n, n, x.dtype, y, n)
-    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "sum_run", _emit_sum_run)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def repeat_pairs(_: Any, g: Any, at: Any, count: Any, scale: Any, out: Any, out_at: Any, width: Any) -> Any:
-    """See the module."""
-    n = types.intp
-    signature = types.void(g, n, n, g.dtype, out, n, n)
-    return signature, lambda context, builder, sig, v: _call(
-        builder, context, sig, v, "repeat_pairs", _emit_repeat_pairs
-    )
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def spread_even_lanes(
-    _: Any, t: Any, at: Any, taps: Any, next_at: Any, next_taps: Any, count: Any, out: Any, out_at: Any
-) -> Any:
-    """See the module."""
-    n = types.intp
-    signature = types.void(t, n, n, n, n, n, out, n)
-    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "spread_even", _emit_spread_even)
+    return signature, lambda context, builder, sig, v: call_once(builder, context, sig, v, "pairs", _emit_spread_pairs)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -435,7 +358,7 @@ def spread_even_where(
     n = types.intp
     signature = types.void(g, index, n, n, n, n, n, n, n, n, n, n, out, n)
     body = _emit_spread_where
-    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "spread_where", body)
+    return signature, lambda context, builder, sig, v: call_once(builder, context, sig, v, "spread_where", body)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -443,7 +366,7 @@ def fill_lanes(_: Any, value: Any, out: Any, out_at: Any, count: Any) -> Any:
     """See the module."""
     n = types.intp
     signature = types.void(out.dtype, out, n, n)
-    return signature, lambda context, builder, sig, v: _call(builder, context, sig, v, "fill", _emit_fill)
+    return signature, lambda context, builder, sig, v: call_once(builder, context, sig, v, "fill", _emit_fill)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

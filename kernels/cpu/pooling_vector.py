@@ -1,4 +1,4 @@
-"""The loops of max-pooling and of averages around the vector operations of `kernels.cpu.pooling_llvm`.
+"""The loops of max-pooling and of averages around the operations of `pooling_llvm` and `averages_llvm`.
 
 Averages are sums times one `scale`: where windows cover different numbers of items, the caller corrects the result
 of a sum, or the adjoint before it is spread.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kernels.cpu.averages_llvm import repeat_pairs, spread_even_lanes, sum_even_lanes, sum_lanes, sum_run
 from kernels.cpu.gemm import ceil_div
 from kernels.cpu.jit import kernel
 from kernels.cpu.pooling_llvm import (
@@ -16,14 +17,10 @@ from kernels.cpu.pooling_llvm import (
     lanes_of,
     max_even_lanes,
     max_lanes,
+    max_run,
     prefetch_to_read,
-    repeat_pairs,
-    spread_even_lanes,
     spread_even_where,
     spread_pairs,
-    sum_even_lanes,
-    sum_lanes,
-    sum_run,
 )
 from kernels.cpu.pooling_plain import max_of_window
 from kernels.cpu.tiles import prefetch_to_write
@@ -33,6 +30,7 @@ AHEAD = 4096  # bytes that are fetched ahead of what is read: a row is too short
 __all__ = [
     "max_pixels",
     "max_planes",
+    "max_whole_rows",
     "scatter_pixels_of_windows",
     "scatter_planes_of_pairs",
     "scatter_planes_of_windows",
@@ -120,6 +118,15 @@ def max_planes(start, stop, x, height, width, out_h, out_w, window, stride, befo
                 best, where = max_of_window(x, at, width, first_h, last_h, max(left, 0), min(left + window[1], width))
                 y[out + j] = best
                 index[out + j] = where
+
+
+@kernel
+def max_whole_rows(start, stop, x, height, width, out_h, window_h, stride_h, y, index):
+    """Planes [start, stop), windows as wide as they are: each a run of `window_h` rows."""
+    for plane in range(start, stop):
+        for i in range(out_h):
+            place = i * stride_h * width
+            max_run(x, plane * height * width + place, window_h * width, place, y, index, plane * out_h + i)
 
 
 @kernel
@@ -329,6 +336,17 @@ def spread_planes_of_pairs(start, stop, g, height, width, out_h, out_w, scale, g
             gx[i] = 0
 
 
+@kernel(inline=True)
+def _spread_along(t, at, taps, next_at, next_taps, count, gx, out):
+    width = 2 * lanes_of(t)
+    whole = count - count % width
+    for w in range(0, whole, width):
+        spread_even_lanes(t, at + w // 2, taps, next_at + w // 2, next_taps, width, gx, out + w)
+    if whole < count:
+        w = whole // 2
+        spread_even_lanes(t, at + w, taps, next_at + w, next_taps, count - whole, gx, out + whole)
+
+
 @kernel(fast=True)
 def spread_planes(start, stop, g, height, width, out_h, out_w, window, stride, before, scale, gx):
     """Planes [start, stop): the transpose of `sum_planes`. Rows of `g` are added, then spread along the row."""
@@ -347,15 +365,20 @@ def spread_planes(start, stop, g, height, width, out_h, out_w, window, stride, b
             _fill(g.dtype.type(0), gx, out, width)
             continue
         at = (plane * out_h + first_i) * out_w
-        _sum_along(g, at, out_w, rows, 1, 1, out_w, scale, sums, margin)
+        _fetch(g, at, out_w)
+        if rows == 1:
+            _sum_along(g, at, out_w, 1, 1, 1, out_w, scale, sums, margin)
+        else:
+            _sum_along(g, at, out_w, rows, 1, 1, out_w, scale, sums, margin)
         if stride[1] == 1:
             source = margin + before[1] - window[1] + 1
             for w in range(0, width, lanes):
                 sum_lanes(sums, source + w, 0, 1, 1, window[1], min(lanes, width - w), g.dtype.type(1), gx, out + w)
         elif stride[1] == 2 and window[1] > 1:
-            for w in range(0, width, 2 * lanes):
-                spread_even_lanes(sums, margin + firsts[0] + w // 2, counts[0], margin + firsts[1] + w // 2, counts[1],
-                                  min(2 * lanes, width - w), gx, out + w)  # fmt: skip
+            if counts[0] == 2 and counts[1] == 1:  # known sizes leave no loops
+                _spread_along(sums, margin + firsts[0], 2, margin + firsts[1], 1, width, gx, out)
+            else:
+                _spread_along(sums, margin + firsts[0], counts[0], margin + firsts[1], counts[1], width, gx, out)
         else:
             for w in range(width):
                 total = g.dtype.type(0)
