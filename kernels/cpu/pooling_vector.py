@@ -192,10 +192,16 @@ def scatter_planes_of_pairs(start, stop, g, index, height, width, out_h, out_w, 
 
 
 @kernel(inline=True)
-def _covering(at, before, window, stride, out):
-    """Return the first window that covers a row or column, and their number, 0 or less if none does."""
-    first = max(0, ceil_div(at + before - window + 1, stride))
-    return first, min(out - 1, (at + before) // stride) - first + 1
+def _covering(size, before, window, stride, out):
+    """Return the first window that covers each row or column, and their number, 0 or less if none does.
+
+    A table: divisions take longer than the sums of a row.
+    """
+    first, count = np.empty(size, np.int64), np.empty(size, np.int64)
+    for at in range(size):
+        first[at] = max(0, ceil_div(at + before - window + 1, stride))
+        count[at] = min(out - 1, (at + before) // stride) - first[at] + 1
+    return first, count
 
 
 @kernel(inline=True)
@@ -210,10 +216,13 @@ def scatter_planes_of_windows(start, stop, g, index, height, width, out_h, out_w
     """Planes [start, stop), stride 2 along a row, windows wider than 1: each item asks the windows that cover it."""
     lanes = lanes_of(g)
     firsts, counts = _phases(before[1], window[1])
+    first_rows, row_counts = _covering(height, before[0], window[0], stride[0], out_h)
+    plane, h = start, -1
     for line in range(start * height, stop * height):
-        plane, h = line // height, line % height
-        first_i, rows = _covering(h, before[0], window[0], stride[0], out_h)
-        out = line * width
+        h += 1
+        if h == height:
+            plane, h = plane + 1, 0
+        first_i, rows, out = first_rows[h], row_counts[h], line * width
         _claim(gx, out, width)
         if rows <= 0:
             _fill(g.dtype.type(0), gx, out, width)
@@ -352,14 +361,15 @@ def spread_planes(start, stop, g, height, width, out_h, out_w, window, stride, b
     """Planes [start, stop): the transpose of `sum_planes`. Rows of `g` are added, then spread along the row."""
     lanes, margin = lanes_of(g), window[1]
     sums = np.zeros(out_w + 2 * margin + width, g.dtype)  # zeros around what windows off the image would add
-    first, taps = np.empty(width, np.int64), np.empty(width, np.int64)
-    for w in range(width):
-        first[w], taps[w] = _covering(w, before[1], window[1], stride[1], out_w)
+    first, taps = _covering(width, before[1], window[1], stride[1], out_w)
     firsts, counts = _phases(before[1], window[1])
+    first_rows, row_counts = _covering(height, before[0], window[0], stride[0], out_h)
+    plane, h = start, -1
     for line in range(start * height, stop * height):
-        plane, h = line // height, line % height
-        first_i, rows = _covering(h, before[0], window[0], stride[0], out_h)
-        out = line * width
+        h += 1
+        if h == height:
+            plane, h = plane + 1, 0
+        first_i, rows, out = first_rows[h], row_counts[h], line * width
         _claim(gx, out, width)
         if rows <= 0:
             _fill(g.dtype.type(0), gx, out, width)
@@ -421,12 +431,11 @@ def sum_pixels(start, stop, x, height, width, channels, out_h, out_w, window, st
 @kernel
 def spread_pixels(start, stop, g, height, width, channels, out_h, out_w, window, stride, before, scale, gx):
     """Rows [start, stop) of the adjoints of all images, channels last: each item asks the windows that cover it."""
-    first, count = np.empty(width, np.int64), np.empty(width, np.int64)
-    for w in range(width):
-        first[w], count[w] = _covering(w, before[1], window[1], stride[1], out_w)
+    first, count = _covering(width, before[1], window[1], stride[1], out_w)
+    first_rows, row_counts = _covering(height, before[0], window[0], stride[0], out_h)
     for line in range(start, stop):
         image, h = line // height, line % height
-        first_i, rows = _covering(h, before[0], window[0], stride[0], out_h)
+        first_i, rows = first_rows[h], row_counts[h]
         for w in range(width):
             taps, out = count[w], (line * width + w) * channels
             at = ((image * out_h + first_i) * out_w + first[w]) * channels
