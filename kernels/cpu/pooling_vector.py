@@ -211,10 +211,17 @@ def _phases(before, window):
     return (before // 2 - counts[0] + 1, (before + 1) // 2 - counts[1] + 1), counts
 
 
+@kernel(inline=True)
+def _scatter_along(g, index, at, out_w, rows, firsts, counts, place, width, gx, out):
+    step = 2 * lanes_of(g)
+    for w in range(0, width, step):
+        spread_even_where(g, index, at, out_w, rows, firsts[0] + w // 2, counts[0], firsts[1] + w // 2, counts[1],
+                          out_w, place + w, min(step, width - w), gx, out + w)  # fmt: skip
+
+
 @kernel
 def scatter_planes_of_windows(start, stop, g, index, height, width, out_h, out_w, window, stride, before, gx):
     """Planes [start, stop), stride 2 along a row, windows wider than 1: each item asks the windows that cover it."""
-    lanes = lanes_of(g)
     firsts, counts = _phases(before[1], window[1])
     first_rows, row_counts = _covering(height, before[0], window[0], stride[0], out_h)
     plane, h = start, -1
@@ -230,9 +237,10 @@ def scatter_planes_of_windows(start, stop, g, index, height, width, out_h, out_w
         at = (plane * out_h + first_i) * out_w
         _fetch(g, at, out_w)
         _fetch(index, at, out_w)
-        for w in range(0, width, 2 * lanes):
-            spread_even_where(g, index, at, out_w, rows, firsts[0] + w // 2, counts[0], firsts[1] + w // 2, counts[1],
-                              out_w, h * width + w, min(2 * lanes, width - w), gx, out + w)  # fmt: skip
+        if counts[0] == 2 and counts[1] == 1:  # known sizes leave no inner loops
+            _scatter_along(g, index, at, out_w, rows, firsts, (2, 1), h * width, width, gx, out)
+        else:
+            _scatter_along(g, index, at, out_w, rows, firsts, counts, h * width, width, gx, out)
 
 
 # -- averages, channels first ----------------------------------------------------------------------------------
