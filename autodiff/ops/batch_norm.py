@@ -1,72 +1,286 @@
 """Batch normalisation: each channel of a batch shifted and scaled by its own statistics.
 
-The standardised values y = (x - mean) / sqrt(variance + eps) are one operation. Its tangent is
-(t - mean(t) - y mean(y t)) / sqrt(variance + eps), a symmetric linear map of t: the same rule serves both modes.
+With r = 1 / sqrt(variance + eps) and the standardised values h = (x - mean) r, the result is y = scale h + shift. Four
+operations are closed under derivatives of every order:
+
+=======================  ====================================================  =====================================
+`_normal(x, affine)`     scale h + shift, where `affine` is [scale, shift]     linear in `affine`
+`_through(t, x, affine)` scale r (t - mean(t) - h mean(h t))                   linear in `t`, a symmetric map of it
+`_sums(g, x)`            [sum(g h), sum(g)] of each channel                    the adjoint of `affine`
+`_statistics(x)`         [mean, variance]                                      no derivative: for running averages
+=======================  ====================================================  =====================================
+
+The tangent of `_normal` in `x` is `_through`, and so is its adjoint. Float32 and float64 batches go to the compiled
+kernels, other dtypes and small batches to plain NumPy. What one step has summed is kept for the next one that asks for
+it: the statistics for the backward sweep, and the sums of an adjoint for `affine`, which is asked right after `x`.
 """
 
 from __future__ import annotations
 
 import math
+import weakref
 from typing import Any
 
 import numpy as np
 
-from autodiff.core import Operation, Sample, Spec
+from autodiff.core import Operation, Sample, Spec, constant
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.compiled import cpu, kernels_enabled
 
 __all__ = ["batch_norm", "batch_statistics"]
 
+SMALL, LARGE = 1 << 12, 1 << 16  # items from which kernels pay where they are loaded, and where they must be loaded
 
-def _spread(values: Any, axes: tuple[int, ...], ndim: int) -> Any:
+
+def _compiled(*arrays: Any) -> bool:
+    x = arrays[0]
+    if x.size < SMALL or (x.size < LARGE and not kernels_enabled()):
+        return False
+    return x.dtype.char in "fd" and x.dtype.isnative and all(a.dtype == x.dtype for a in arrays)
+
+
+class _Known:
+    """What has been summed already, with the arrays that it belongs to; each entry in one piece, for threads."""
+
+    __slots__ = ("statistics", "sums")
+
+    def __init__(self) -> None:
+        self.statistics: tuple[Any, Any, Any] = (None, None, None)  # x, mean, variance
+        self.sums: tuple[Any, Any, Any, Any] | None = None  # references to g and x, sum(g), sum(g (x - mean))
+
+    def __repr__(self) -> str:
+        return "·"
+
+    def take_sums(self, g: Any, x: Any) -> tuple[Any, Any] | None:
+        """Return sum(g) and sum(g (x - mean)) once: later the same arrays may hold something else."""
+        found, self.sums = self.sums, None
+        if found is None or found[0]() is not g or found[1]() is not x:
+            return None
+        return found[2], found[3]
+
+
+# -- values on plain arrays ----------------------------------------------------------------------------------
+
+
+def _spread(values: Any, axis: int, ndim: int) -> Any:
     """Return one number for each channel in a shape that broadcasts to the batch."""
-    return np.expand_dims(values, axes) if values.ndim != ndim else values
+    return np.reshape(values, (*(1,) * axis, -1, *(1,) * (ndim - axis - 1)))
 
 
-def _mean(x: Any, axes: tuple[int, ...]) -> Any:
-    return np.mean(x, axis=axes, keepdims=True)
+def _others(ndim: int, axis: int) -> tuple[int, ...]:
+    return tuple(i for i in range(ndim) if i != axis)
 
 
-def _rate(x: Any, axes: tuple[int, ...], eps: float) -> Any:
-    """Return 1 / sqrt(variance + eps) of each channel."""
-    return 1 / np.sqrt(np.var(x, axis=axes, keepdims=True) + eps)
-
-
-def _standardised_value(x: Any, axes: tuple[int, ...], eps: float) -> Any:
+def _wide(x: Any) -> Any:
+    """Return float16 as float32: squares would overflow and sums lose everything."""
     if dtype_of(x).kind == "c":
         raise TypeError(f"batch_norm: x must be real, got {describe(x)}.")
-    centred = x - _mean(x, axes)
-    centred *= 1 / np.sqrt(np.mean(np.square(centred), axis=axes, keepdims=True) + eps)
-    return centred
+    return x.astype(np.float32) if dtype_of(x).char == "e" else x
 
 
-def _through(t: Any, y: Any, x: Any, axes: tuple[int, ...], eps: float) -> Any:
-    return (t - _mean(t, axes) - y * _mean(y * t, axes)) * _rate(x, axes, eps)
+def _moments(x: Any, axis: int) -> tuple[Any, Any]:
+    """Mean and variance of each channel."""
+    if _compiled(x):
+        return cpu().batch_norm_statistics(x, axis)  # type: ignore[no-any-return]
+    others, x = _others(x.ndim, axis), _wide(x)
+    mean = np.mean(x, axis=others)
+    return mean, np.mean(np.square(x - _spread(mean, axis, x.ndim)), axis=others)
 
 
-_standardised = Operation(
-    "standardised",
-    _standardised_value,
-    jvps=(_through,),
-    vjps=(_through,),
+def _known_moments(x: Any, axis: int, known: _Known) -> tuple[Any, Any]:
+    at, mean, variance = known.statistics
+    return (mean, variance) if at is x else _moments(x, axis)
+
+
+def _statistics_value(x: Any, axis: int, known: _Known) -> Any:
+    mean, variance = _moments(x, axis)
+    known.statistics = x, mean, variance
+    return np.stack([mean, variance]).astype(dtype_of(x), copy=False)
+
+
+def _normal_value(x: Any, affine: Any, axis: int, eps: float, known: _Known) -> Any:
+    mean, variance = _known_moments(x, axis, known)
+    return _applied(x, mean, affine[0] / np.sqrt(variance + eps), affine[1], axis)
+
+
+def _applied(x: Any, mean: Any, scale: Any, shift: Any, axis: int) -> Any:
+    """(x - mean) scale + shift."""
+    if _compiled(x, mean, scale, shift):
+        return cpu().batch_norm_apply(x, mean, scale, shift, axis)
+    dtype = np.result_type(dtype_of(x), dtype_of(shift))
+    mean, scale, shift = (_spread(a, axis, x.ndim) for a in (mean, scale, shift))
+    return ((_wide(x) - mean) * scale + shift).astype(dtype, copy=False)
+
+
+def _summed(g: Any, x: Any, mean: Any, axis: int) -> tuple[Any, Any]:
+    """sum(g) and sum(g (x - mean)) of each channel."""
+    if _compiled(x, g, mean):
+        return cpu().batch_norm_sums(g, x, mean, axis)  # type: ignore[no-any-return]
+    others, g = _others(x.ndim, axis), _wide(g)
+    return np.sum(g, axis=others), np.sum(g * (_wide(x) - _spread(mean, axis, x.ndim)), axis=others)
+
+
+def _through_value(t: Any, x: Any, affine: Any, axis: int, eps: float, known: _Known) -> Any:
+    mean, variance = _known_moments(x, axis, known)
+    rate = 1 / np.sqrt(variance + eps)
+    total, product = _summed(t, x, mean, axis)
+    known.sums = weakref.ref(t), weakref.ref(x), total, product
+    scale = affine[0] * rate
+    n = float(x.size // mean.size) if x.size else 1.0
+    level, slope = total / n, scale * rate * rate * product / n
+    if _compiled(x, t, mean, scale, level, slope):
+        return cpu().batch_norm_gradient(t, x, mean, scale, level, slope, axis)
+    dtype = np.result_type(dtype_of(t), dtype_of(x), dtype_of(affine))
+    mean, scale, level, slope = (_spread(a, axis, x.ndim) for a in (mean, scale, level, slope))
+    return ((_wide(t) - level) * scale - (_wide(x) - mean) * slope).astype(dtype, copy=False)
+
+
+def _sums_value(g: Any, x: Any, axis: int, eps: float, known: _Known) -> Any:
+    mean, variance = _known_moments(x, axis, known)
+    total, product = known.take_sums(g, x) or _summed(g, x, mean, axis)
+    dtype = np.result_type(dtype_of(g), dtype_of(x))
+    return np.stack([product / np.sqrt(variance + eps), total]).astype(dtype, copy=False)
+
+
+# -- operations ----------------------------------------------------------------------------------------------
+
+
+def _batches(rng: np.random.Generator) -> list[tuple[Any, dict[str, Any]]]:
+    shapes = (((4, 3), 1), ((2, 3, 2, 2), 1), ((2, 2, 2, 3), 3), ((5,), 0), ((2, 8, 150), 1))
+    return [(rng.normal(size=shape), {"axis": axis, "eps": 0.1, "known": _Known()}) for shape, axis in shapes]
+
+
+def _unit(x: Any, axis: int) -> Any:
+    """Scale 1 and shift 0."""
+    channels, dtype = shape_of(x)[axis], dtype_of(x)
+    return np.stack([np.ones(channels, dtype), np.zeros(channels, dtype)])
+
+
+def _moment_rows(w: Any, t: Any, x: Any, **at: Any) -> Any:
+    """[sum(w h'), 0] where h' is the tangent of h along t."""
+    first = np.sum(w * _through(t, x, _unit(x, at["axis"]), **at), axis=_others(len(shape_of(x)), at["axis"]))
+    return np.stack([first, np.zeros_like(first)])
+
+
+def _curved(z: Any, _y: Any, t: Any, x: Any, affine: Any, **at: Any) -> Any:
+    """Derivative of `_through` in x along z: symmetric in z and the adjoint, so the rule of both modes."""
+    others = _others(len(shape_of(x)), at["axis"])
+
+    def mean(a: Any) -> Any:
+        return np.mean(a, axis=others, keepdims=True)
+
+    h = _normal(x, _unit(x, at["axis"]), **at)
+    rate = 1 / np.sqrt(np.var(x, axis=others, keepdims=True) + at["eps"])
+    u, v = _through(t, x, affine, **at), _through(z, x, affine, **at)
+    return -rate * (h * mean(z * u) + mean(h * t) * v + mean(h * z) * u)
+
+
+_statistics = constant(
+    _statistics_value,
+    name="batch_norm_statistics",
+    shape=lambda x, axis, known: Spec((2, shape_of(x)[axis]), dtype_of(x)),
+)
+_normal: Operation = Operation(
+    "batch_norm",
+    _normal_value,
+    jvps=(
+        lambda t, _y, x, affine, **at: _through(t, x, affine, **at),
+        lambda t, _y, x, _affine, **at: _normal(x, t, **at),
+    ),
+    vjps=(
+        lambda ct, _y, x, affine, **at: _through(ct, x, affine, **at),
+        lambda ct, _y, x, _affine, **at: _sums(ct, x, **at),
+    ),
+    linear_args=frozenset({1}),
+    samples=lambda rng: [Sample((x, rng.normal(size=(2, x.shape[at["axis"]]))), at) for x, at in _batches(rng)],
+    shape=lambda x, affine, **at: Spec(shape_of(x), np.result_type(dtype_of(x), dtype_of(affine))),
+)
+_through: Operation = Operation(
+    "batch_norm_through",
+    _through_value,
+    jvps=(
+        lambda z, _y, _t, x, affine, **at: _through(z, x, affine, **at),
+        _curved,
+        lambda z, _y, t, x, _affine, **at: _through(t, x, z, **at),
+    ),
+    vjps=(
+        lambda ct, _y, _t, x, affine, **at: _through(ct, x, affine, **at),
+        _curved,
+        lambda ct, _y, t, x, _affine, **at: _moment_rows(ct, t, x, **at),
+    ),
+    linear_args=frozenset({0, 2}),
     samples=lambda rng: [
-        Sample((rng.normal(size=shape),), {"axes": axes, "eps": 0.1})
-        for shape, axes in (((4, 3), (0,)), ((2, 3, 2, 2), (0, 2, 3)), ((2, 2, 2, 3), (0, 1, 2)), ((5,), (0,)))
+        Sample((rng.normal(size=x.shape), x, rng.normal(size=(2, x.shape[at["axis"]]))), at) for x, at in _batches(rng)
     ],
-    shape=lambda x, axes, eps: Spec(shape_of(x), dtype_of(x)),
+    shape=lambda t, x, affine, **at: Spec(shape_of(x), np.result_type(dtype_of(t), dtype_of(x), dtype_of(affine))),
+)
+_sums: Operation = Operation(
+    "batch_norm_sums",
+    _sums_value,
+    jvps=(
+        lambda t, _y, _g, x, **at: _sums(t, x, **at),
+        lambda z, _y, g, x, **at: _moment_rows(z, g, x, **at),
+    ),
+    vjps=(
+        lambda ct, _y, _g, x, **at: _normal(x, ct, **at),
+        lambda ct, _y, g, x, **at: _through(g, x, ct, **at),
+    ),
+    linear_args=frozenset({0}),
+    samples=lambda rng: [Sample((rng.normal(size=x.shape), x), at) for x, at in _batches(rng)],
+    shape=lambda g, x, axis, eps, known: Spec((2, shape_of(x)[axis]), np.result_type(dtype_of(g), dtype_of(x))),
 )
 
 
-def _axes(name: str, x: Any, axis: int) -> tuple[Any, tuple[int, ...], int]:
-    """Check a batch; return it, the axes of its statistics, and the number of channels."""
+# (x - mean) scale + shift with given numbers for each channel.
+_applied_to = Operation(
+    "batch_norm_apply",
+    _applied,
+    jvps=(
+        lambda t, _y, _x, _mean, scale, _shift, axis: t * _spread(scale, axis, t.ndim),
+        lambda t, _y, _x, _mean, scale, _shift, axis: _spread(-t * scale, axis, len(shape_of(_x))),
+        lambda t, _y, x, mean, _scale, _shift, axis: (x - _spread(mean, axis, x.ndim)) * _spread(t, axis, x.ndim),
+        lambda t, _y, _x, _mean, _scale, _shift, axis: _spread(t, axis, len(shape_of(_x))),
+    ),
+    vjps=(
+        lambda ct, _y, _x, _mean, scale, _shift, axis: ct * _spread(scale, axis, ct.ndim),
+        lambda ct, _y, _x, _mean, scale, _shift, axis: -np.sum(ct, axis=_others(ct.ndim, axis)) * scale,
+        lambda ct, _y, x, mean, _scale, _shift, axis: np.sum(
+            ct * (x - _spread(mean, axis, x.ndim)), axis=_others(x.ndim, axis)
+        ),
+        lambda ct, _y, _x, _mean, _scale, _shift, axis: np.sum(ct, axis=_others(ct.ndim, axis)),
+    ),
+    samples=lambda rng: [
+        Sample((x, *rng.normal(size=(3, x.shape[at["axis"]]))), {"axis": at["axis"]}) for x, at in _batches(rng)
+    ],
+    shape=lambda x, mean, scale, shift, axis: Spec(
+        shape_of(x), np.result_type(*map(dtype_of, (x, mean, scale, shift)))
+    ),
+)
+
+
+# -- public --------------------------------------------------------------------------------------------------
+
+
+def _checked(name: str, x: Any, axis: int) -> tuple[Any, int]:
+    """Check a batch; return it, and the axis of its channels counted from the first."""
     x = x if hasattr(x, "dtype") else np.asarray(x)
     if dtype_of(x).kind != "f":
         raise TypeError(f"{name}: x must be real and floating, got {describe(x)}; convert with x.astype(np.float32).")
     axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
-    axes = tuple(i for i in range(x.ndim) if i != axis)
-    if math.prod(shape_of(x)[i] for i in axes) < 1:
+    if math.prod(shape_of(x)[:axis] + shape_of(x)[axis + 1 :]) < 1:
         raise ValueError(f"{name}: there must be at least one number for each channel, got {describe(x)}.")
-    return x, axes, shape_of(x)[axis]
+    return x, axis
+
+
+def _numbers(name: str, values: Any, channels: int) -> Any:
+    """Check one number for each channel."""
+    values = values if hasattr(values, "dtype") else np.asarray(values, float)
+    if shape_of(values) != (channels,):
+        raise ValueError(
+            f"batch_norm: {name} must have shape {(channels,)}, one number for each channel, got {describe(values)}."
+        )
+    return values
 
 
 def batch_statistics(x: Any, *, axis: int = 1) -> tuple[Any, Any]:
@@ -94,8 +308,9 @@ def batch_statistics(x: Any, *, axis: int = 1) -> tuple[Any, Any]:
     >>> batch_statistics(np.array([[1.0, 10.0], [3.0, 10.0]]))
     (array([ 2., 10.]), array([1., 0.]))
     """
-    x, axes, _ = _axes("batch_statistics", x, axis)
-    return np.mean(x, axis=axes), np.var(x, axis=axes)
+    x, axis = _checked("batch_statistics", x, axis)
+    others = _others(x.ndim, axis)
+    return np.mean(x, axis=others), np.var(x, axis=others)
 
 
 def batch_norm(
@@ -107,6 +322,7 @@ def batch_norm(
     variance: Any = None,
     eps: float = 1e-5,
     axis: int = 1,
+    return_statistics: bool = False,
 ) -> Any:
     """Return `scale * (x - mean) / sqrt(variance + eps) + shift`, channel by channel.
 
@@ -123,18 +339,22 @@ def batch_norm(
         Added to the variance.
     axis
         The axis of the channels: 1, or -1 for channels last.
+    return_statistics
+        Return the batch's mean and variance as well, for running averages: plain arrays, without derivatives.
 
     Returns
     -------
-    array
+    y : array
         Of the shape of `x`.
+    mean, variance : array
+        (C,) each, only with `return_statistics`.
 
     Raises
     ------
     TypeError
         If `x` is not real and floating.
     ValueError
-        If there is a mean without a variance, or a shape does not fit.
+        If there is a mean without a variance, a shape does not fit, or statistics are both given and asked for.
 
     Notes
     -----
@@ -151,18 +371,18 @@ def batch_norm(
     array([[ 2., 11.],
            [ 4., 31.]])
     """
-    x, axes, channels = _axes("batch_norm", x, axis)
+    x, axis = _checked("batch_norm", x, axis)
+    channels = shape_of(x)[axis]
     if (mean is None) != (variance is None):
         raise ValueError("batch_norm: give both mean and variance, or neither, for the statistics of the batch.")
-    for name, value in (("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)):
-        if value is not None and np.shape(value) != (channels,):
-            raise ValueError(
-                f"batch_norm: {name} must have shape {(channels,)}, one number for each channel, got {describe(value)}."
-            )
-    if mean is None:
-        y = _standardised(x, axes=axes, eps=float(eps))
-        y = y if scale is None else y * _spread(scale, axes, x.ndim)
-    else:
-        rate = 1 / np.sqrt(variance + eps)
-        y = (x - _spread(mean, axes, x.ndim)) * _spread(rate if scale is None else rate * scale, axes, x.ndim)
-    return y if shift is None else y + _spread(shift, axes, x.ndim)
+    if mean is not None and return_statistics:
+        raise ValueError("batch_norm: mean and variance are given; return_statistics is for those of the batch.")
+    scale = np.ones(channels, dtype_of(x)) if scale is None else _numbers("scale", scale, channels)
+    shift = np.zeros(channels, dtype_of(x)) if shift is None else _numbers("shift", shift, channels)
+    if mean is not None:
+        mean, variance = _numbers("mean", mean, channels), _numbers("variance", variance, channels)
+        return _applied_to(x, mean, scale / np.sqrt(variance + eps), shift, axis=axis)
+    known = _Known()
+    statistics = _statistics(x, axis=axis, known=known)
+    y = _normal(x, np.stack([scale, shift]), axis=axis, eps=float(eps), known=known)
+    return (y, statistics[0], statistics[1]) if return_statistics else y

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff import ops, stop_gradient
+from autodiff import ops
 from autodiff.core.errors import describe
 from autodiff.core.spec import shape_of
 from nn.layers.checks import check_dtype, check_features, count, float_dtype, layout_axis
@@ -109,8 +109,7 @@ class BatchNorm(Layer):
             raise ValueError(
                 f"{self.label}: training needs two numbers or more for each feature, but got {describe(x)}."
             )
-        y = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, axis=axis)
-        mean, var = ops.batch_statistics(stop_gradient(x), axis=axis)
+        y, mean, var = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, axis=axis, return_statistics=True)
         return y, self._updated(mean, var, n)
 
     def _channel_axis(self, x: Any) -> int:
