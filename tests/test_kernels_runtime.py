@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core import config
 
 from kernels.cpu import matmul, num_threads, parallel_for, set_num_threads, threads
 from kernels.cpu.jit import kernel, source_digest
@@ -175,3 +176,18 @@ def test_kernels_can_be_read_and_run_without_the_compiler():
 
     assert double.py_func(21) == 42
     assert len(source_digest()) == 64
+
+
+@kernel(inline=True)
+def rounding_error(a, b):
+    return (a - (a + b)) + b
+
+
+@kernel(fast=True)
+def error_in_a_fast_kernel(a, b):
+    return rounding_error(a, b)
+
+
+@pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
+def test_a_fast_kernel_does_not_make_what_it_calls_fast():
+    assert error_in_a_fast_kernel(1.0, 1e-20) == 1e-20

@@ -108,9 +108,8 @@ def kernel(function: F | None = None, *, fast: bool = False, inline: bool = Fals
     """
     if function is None:
         return functools.partial(kernel, fast=fast, inline=inline)
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    if fast:
-        options["fastmath"] = set(FAST)
+    # Said either way: a function that leaves it open takes it from the kernel that happens to call it first.
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(FAST) if fast else False}
     if inline:
         options["forceinline"] = True
     dispatcher = numba.njit(**options)(function)
