@@ -96,10 +96,15 @@ class Outcome:
         """Return the median time of a contender."""
         return statistics.median(self.times[name])
 
-    def best_peer(self) -> str | None:
-        """Return the peer with the smallest median."""
-        present = [name for name in self.case.peers if name in self.times]
+    def best(self, names: Sequence[str]) -> str | None:
+        """Return the contender with the smallest median among those that are installed."""
+        present = [name for name in names if name in self.times]
         return min(present, key=self.median) if present else None
+
+    def headline(self, ours: Sequence[str]) -> float | None:
+        """Return how many times as fast our best contender is as the best peer; None without a peer."""
+        mine, peer = self.best(ours), self.best(self.case.peers)
+        return None if mine is None or peer is None else self.ratio(mine, peer)
 
     def ratio(self, name: str, peer: str) -> float:
         """Return how many times as fast a contender is as another: the median over the rounds."""
@@ -149,28 +154,31 @@ def run(
     *,
     unit: str,
     targets: Mapping[str, tuple[float, float]],
-    ours: str = "ours",
+    ours: Sequence[str] = ("ours",),
     chosen: str | None = None,
-    note: str = "",
+    remark: str = "",
 ) -> int:
     """Measure and print; return the exit code of the program.
 
-    `targets` gives for each group the least geometric mean of the ratios to the best peer, and the least ratio of any
-    case. The contender `chosen`, where given, must come within 5 % of the best of all in every case.
+    The headline ratio is that of the fastest of `ours` to the fastest peer. `targets` gives for each group the least
+    geometric mean of these ratios, and the least of any case. The contender `chosen`, where given, must come within
+    5 % of the best of all in every case.
     """
     from benchmarks import _harness as harness
 
     for key, value in harness.machine(found.threads).items():
         print(f"{key}: {value}")
-    if note:
-        print(note)
+    if remark:
+        print(remark)
     outcomes: dict[str, list[Outcome]] = {}
     for case in cases:
         if case.group not in outcomes:
             outcomes[case.group] = []
             print(f"\n{case.group}")
             columns = "  ".join(f"{name:>15}" for name in case.runs)
-            print(f"{'case':<34} {columns}  {'ratio':>6}   ({unit} by medians; ratio: best peer's time over ours)")
+            print(
+                f"{'case':<34} {columns}  {'ratio':>6}   ({unit} by medians; ratio: the best peer's time over our best)"
+            )
         outcome = measure(case, found.rounds)
         outcomes[case.group].append(outcome)
         print(_row(outcome, ours), flush=True)
@@ -184,7 +192,7 @@ def run(
     return 0
 
 
-def _row(outcome: Outcome, ours: str) -> str:
+def _row(outcome: Outcome, ours: Sequence[str]) -> str:
     cells = []
     for name in outcome.case.runs:
         if name not in outcome.times:
@@ -192,8 +200,8 @@ def _row(outcome: Outcome, ours: str) -> str:
             continue
         median = outcome.median(name)
         cells.append(f"{outcome.case.work / median / 1e9:7.1f} {_short(median):>7}")
-    peer = outcome.best_peer()
-    ratio = f"{outcome.ratio(ours, peer):6.2f}" if peer else "     -"
+    found = outcome.headline(ours)
+    ratio = "     -" if found is None else f"{found:6.2f}"
     return f"{outcome.case.name:<34} {'  '.join(cells)}  {ratio}"
 
 
@@ -201,11 +209,13 @@ def _short(seconds: float) -> str:
     return f"{seconds * 1e3:.2f}ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f}us"
 
 
-def _summary(outcomes: Mapping[str, list[Outcome]], targets: Mapping[str, tuple[float, float]], ours: str) -> int:
+def _summary(
+    outcomes: Mapping[str, list[Outcome]], targets: Mapping[str, tuple[float, float]], ours: Sequence[str]
+) -> int:
     missed = 0
     print()
     for group, items in outcomes.items():
-        ratios = [item.ratio(ours, peer) for item in items if (peer := item.best_peer())]
+        ratios = [ratio for item in items if (ratio := item.headline(ours)) is not None]
         if not ratios:
             continue
         mean, least = statistics.geometric_mean(ratios), min(ratios)
@@ -233,14 +243,14 @@ def _choice(outcomes: Mapping[str, list[Outcome]], chosen: str) -> int:
     return worst < 0.95
 
 
-def _as_json(outcomes: Mapping[str, list[Outcome]], ours: str) -> dict[str, Any]:
+def _as_json(outcomes: Mapping[str, list[Outcome]], ours: Sequence[str]) -> dict[str, Any]:
     return {
         group: [
             {
                 "name": item.case.name,
                 "work": item.case.work,
                 "seconds": item.times,
-                "ratios": {peer: item.ratio(ours, peer) for peer in item.case.peers if peer in item.times},
+                "ratio": item.headline(ours),
             }
             for item in items
         ]
