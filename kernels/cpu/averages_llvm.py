@@ -29,16 +29,20 @@ def _emit_sum(even: bool) -> Any:
     def body(
         v: Lanes, x: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, count: Any, scale: Any, y: Any, y_at: Any
     ) -> None:
-        b = v.builder
-        mask = v.first_lanes(count)
-        reach = b.sub(b.mul(count, constant_int(2)), constant_int(1))
-        masks = v.first_lanes(reach), v.first_lanes(b.sub(reach, constant_int(v.lanes)))
+        b, one, mask = v.builder, constant_int(1), v.first_lanes(count)
 
         def step(h: Any, w: Any, total: list[Any]) -> list[Any]:
-            offset = b.add(at, b.add(b.mul(h, row), b.mul(w, tap)))
-            return [b.fadd(total[0], v.load_even(x, offset, masks) if even else v.load_masked(x, offset, mask))]
+            return [b.fadd(total[0], v.load_masked(x, b.add(at, b.add(b.mul(h, row), b.mul(w, tap))), mask))]
 
-        (total,) = v.window(rows, taps, [v.zero], step)
+        def two_steps(h: Any, pair: Any, total: list[Any]) -> list[Any]:
+            w = b.mul(pair, constant_int(2))
+            evens, odds, second = v.load_two(x, b.add(at, b.add(b.mul(h, row), w)), count, b.sub(taps, w))
+            return [b.fadd(b.fadd(total[0], evens), b.select(second, odds, v.zero))]
+
+        if even:
+            (total,) = v.window(rows, b.lshr(b.add(taps, one), one), [v.zero], two_steps)
+        else:
+            (total,) = v.window(rows, taps, [v.zero], step)
         v.store_masked(b.fmul(total, v.splat_number(scale)), y, y_at, mask)
 
     return body

@@ -16,7 +16,7 @@ from kernels.cpu.memory import flat
 from kernels.cpu.threads import parallel_for
 
 if host().vectorised:
-    from kernels.cpu import pooling_vector
+    from kernels.cpu import averages_vector, pooling_vector
 
 __all__ = [
     "avg_pool2d",
@@ -29,6 +29,7 @@ __all__ = [
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 NONE: Padding = ((0, 0), (0, 0))
+PAIRS, THREES = ((2, 2), (2, 2), NONE), ((3, 3), (2, 2), NONE)  # windows that have loops of their own
 GRAIN = 1 << 16  # items that are worth a thread of their own
 VECTORS = host().vectorised
 
@@ -145,6 +146,10 @@ def max_pool2d(
     elif VECTORS and window[1] == width and padding == NONE:
         parallel_for(pooling_vector.max_whole_rows, n * c, source, height, width, out_h, window[0], stride[0], *outputs,
                      grain=1 + GRAIN // (height * width))  # fmt: skip
+    elif VECTORS and (window, stride, padding) in (PAIRS, THREES):
+        loop = pooling_vector.max_planes_of_pairs if window == (2, 2) else pooling_vector.max_planes_of_threes
+        parallel_for(loop, n * c, source, height, width, out_h, out_w, *outputs,
+                     grain=1 + GRAIN // (height * width))  # fmt: skip
     else:
         loop = pooling_vector.max_planes if VECTORS and stride[1] <= 2 else pooling_plain.max_planes
         parallel_for(loop, n * c, source, height, width, out_h, out_w, window, stride, before, *outputs,
@@ -217,7 +222,7 @@ def max_pool2d_gradient(
         return gx
     n, c, height, width = input_shape
     sizes, grain = (height, width, *g.shape[2:]), 1 + GRAIN // (height * width)
-    if known and windows == ((2, 2), (2, 2), NONE):
+    if known and windows == PAIRS:
         parallel_for(pooling_vector.scatter_planes_of_pairs, n * c, values, places, *sizes, out, grain=grain)
     elif windows is not None and known and windows[1][1] == 2 and windows[0][1] > 1:
         window, stride, padding = windows
@@ -297,13 +302,16 @@ def avg_pool2d(
     counts = _counts((height, width), (out_h, out_w), window, stride, padding, include_pad=count_include_pad)
     scale = x.dtype.type(1 if counts is not None else 1 / (window[0] * window[1]))
     if last:
-        parallel_for(pooling_vector.sum_pixels, n * out_h, source, height, width, c, out_h, out_w, window, stride,
+        parallel_for(averages_vector.sum_pixels, n * out_h, source, height, width, c, out_h, out_w, window, stride,
                      before, scale, out, grain=1 + GRAIN * n * out_h // x.size)  # fmt: skip
     elif window[1] == width and padding == NONE:
-        parallel_for(pooling_vector.sum_whole_rows, n * c, source, height * width, out_h, stride[0] * width,
+        parallel_for(averages_vector.sum_whole_rows, n * c, source, height * width, out_h, stride[0] * width,
                      window[0] * width, scale, out, grain=1 + GRAIN // (height * width))  # fmt: skip
+    elif (window, stride, padding) == PAIRS:
+        parallel_for(averages_vector.sum_planes_of_pairs, n * c, source, height, width, out_h, out_w, scale, out,
+                     grain=1 + GRAIN // (height * width))  # fmt: skip
     else:
-        loop = pooling_vector.sum_planes if stride[1] <= 2 else pooling_vector.sum_planes_apart
+        loop = averages_vector.sum_planes if stride[1] <= 2 else averages_vector.sum_planes_apart
         parallel_for(loop, n * c, source, height, width, out_h, out_w, window, stride, before, scale, out,
                      grain=1 + GRAIN // (height * width))  # fmt: skip
     if counts is not None:
@@ -352,15 +360,15 @@ def avg_pool2d_gradient(
         g = g / (counts[..., None].astype(g.dtype) if last else counts.astype(g.dtype))
     values, grain = _contiguous(g), 1 + GRAIN // (height * width)
     if last:
-        parallel_for(pooling_vector.spread_pixels, n * height, values, height, width, c, *out_size, window, stride,
+        parallel_for(averages_vector.spread_pixels, n * height, values, height, width, c, *out_size, window, stride,
                      before, scale, out, grain=1 + GRAIN // (width * c))  # fmt: skip
     elif window == (height, width) and padding == NONE:
-        parallel_for(pooling_vector.spread_whole_rows, n * c, values, height * width, scale, out, grain=grain)
-    elif (window, stride, padding) == ((2, 2), (2, 2), NONE):
-        parallel_for(pooling_vector.spread_planes_of_pairs, n * c, values, height, width, *out_size, scale, out,
+        parallel_for(averages_vector.spread_whole_rows, n * c, values, height * width, scale, out, grain=grain)
+    elif (window, stride, padding) == PAIRS:
+        parallel_for(averages_vector.spread_planes_of_pairs, n * c, values, height, width, *out_size, scale, out,
                      grain=grain)  # fmt: skip
     else:
-        parallel_for(pooling_vector.spread_planes, n * c, values, height, width, *out_size, window, stride, before,
+        parallel_for(averages_vector.spread_planes, n * c, values, height, width, *out_size, window, stride, before,
                      scale, out, grain=grain)  # fmt: skip
     return gx
 

@@ -18,7 +18,8 @@ All arrays are one-dimensional, offsets and strides count items, `count` is at m
   length are read; `count` items of `out`, at most twice the lanes.
 - `fill_lanes(value, out, out_at, count)`: `out[j] = value`.
 - `prefetch_to_read(x, at)`: fetch the cache line of an item early; it need not exist.
-- `lanes_of(x)`: the number of lanes, known to the compiler: a `count` of just as many needs no mask.
+- `lanes_of(x)`, `items_per_line(x)`: the number of items in a vector, and in 64 bytes of memory, known to the
+  compiler: a `count` of just as many as there are lanes needs no mask.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ __all__ = [
     "add_where",
     "call_once",
     "fill_lanes",
+    "items_per_line",
     "lanes_of",
     "max_even_lanes",
     "max_lanes",
@@ -109,14 +111,21 @@ class Lanes(Vector):
         function = self.declare(f"llvm.masked.store.{self.position_suffix}.p0", ir.VoidType(), kinds)
         self.builder.call(function, [value, self.position_pointer(pointer, offset), ir.Constant(I32, 4), mask])
 
-    def load_even(self, pointer: Any, offset: Any, masks: tuple[Any, Any]) -> Any:
-        """Return items 0, 2, 4 ... of two vectors' worth of memory."""
-        parts = [
-            self.load_masked(pointer, self.builder.add(offset, constant_int(i * self.lanes)), masks[i])
-            for i in range(2)
-        ]
-        index = ir.Constant(self.positions, list(range(0, 2 * self.lanes, 2)))
-        return self.builder.shuffle_vector(parts[0], parts[1], index)
+    def load_two(self, pointer: Any, offset: Any, count: Any, taps: Any) -> tuple[Any, Any, Any]:
+        """Return items 0, 2, 4 ..., items 1, 3, 5 ..., and the mask of the latter: all or none, if `taps` is 1.
+
+        They lie in the same two vectors of memory, of which no more is read than `count` of either, or of the first.
+        """
+        b = self.builder
+        second = b.icmp_signed(">", taps, constant_int(1))
+        reach = b.sub(b.mul(count, constant_int(2)), b.select(second, constant_int(0), constant_int(1)))
+        parts = []
+        for i in range(2):
+            start = constant_int(i * self.lanes)
+            parts.append(self.load_masked(pointer, b.add(offset, start), self.first_lanes(b.sub(reach, start))))
+        evens, odds = (ir.Constant(self.positions, list(range(start, 2 * self.lanes, 2))) for start in range(2))
+        on, off = (ir.Constant(self.mask_type, [value] * self.lanes) for value in (1, 0))
+        return b.shuffle_vector(*parts, evens), b.shuffle_vector(*parts, odds), b.select(second, on, off)
 
     def window(self, rows: Any, taps: Any, start: list[Any], step: Any) -> list[Any]:
         """Run `step(h, w, values) -> values` over the taps of a window, and return the last values."""
@@ -165,23 +174,30 @@ def _emit_max(even: bool) -> Any:
         v: Lanes, x: Any, at: Any, row: Any, tap: Any, rows: Any, taps: Any, place: Any, place_row: Any,
         lane_place: Any, count: Any, y: Any, y_at: Any, index: Any, index_at: Any,
     ) -> None:  # fmt: skip
-        b = v.builder
-        mask = v.first_lanes(count)
-        reach = b.sub(b.mul(count, constant_int(2)), constant_int(1))
-        masks = v.first_lanes(reach), v.first_lanes(b.sub(reach, constant_int(v.lanes)))
-        ramp = v.ramp(lane_place)
+        b, one = v.builder, constant_int(1)
+        mask, base = v.first_lanes(count), b.add(v.splat(place), v.ramp(lane_place))
 
-        def load(offset: Any) -> Any:
-            return v.load_even(x, offset, masks) if even else v.load_masked(x, offset, mask)
-
-        def step(h: Any, w: Any, best: list[Any]) -> list[Any]:
-            value = load(b.add(at, b.add(b.mul(h, row), b.mul(w, tap))))
-            where = b.add(v.splat(b.add(place, b.add(b.mul(h, place_row), w))), ramp)
+        def better(value: Any, h: Any, w: Any, best: list[Any], allowed: Any = None) -> list[Any]:
+            where = b.add(base, v.splat(b.add(b.mul(h, place_row), w)))
             wins = _wins(v, value, best[0])
+            wins = wins if allowed is None else b.and_(wins, allowed)
             return [b.select(wins, value, best[0]), b.select(wins, where, best[1])]
 
-        start = [load(at), b.add(v.splat(place), ramp)]
-        best, where = v.window(rows, taps, start, step)
+        def step(h: Any, w: Any, best: list[Any]) -> list[Any]:
+            value = v.load_masked(x, b.add(at, b.add(b.mul(h, row), b.mul(w, tap))), mask)
+            return better(value, h, w, best)
+
+        def two_steps(h: Any, pair: Any, best: list[Any]) -> list[Any]:
+            """Two taps next to each other lie in the same two vectors."""
+            w = b.mul(pair, constant_int(2))
+            evens, odds, second = v.load_two(x, b.add(at, b.add(b.mul(h, row), w)), count, b.sub(taps, w))
+            return better(odds, h, b.add(w, one), better(evens, h, w, best), second)
+
+        least = ir.Constant(v.type, [float("-inf")] * v.lanes)
+        if even:
+            best, where = v.window(rows, b.lshr(b.add(taps, one), one), [least, base], two_steps)
+        else:
+            best, where = v.window(rows, taps, [least, base], step)
         v.store_masked(best, y, y_at, mask)
         v.store_positions(where, index, index_at, mask)
 
@@ -374,6 +390,12 @@ def lanes_of(_: Any, x: Any) -> Any:
     """See the module."""
     lanes = host().lanes(x.dtype.bitwidth // 8)
     return types.intp(x), lambda *_: constant_int(lanes)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def items_per_line(_: Any, x: Any) -> Any:
+    """See the module."""
+    return types.intp(x), lambda *_: constant_int(64 // (x.dtype.bitwidth // 8))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
