@@ -12,6 +12,7 @@ from kernels.cpu import (
     softmax_cross_entropy_gradient,
     threads,
 )
+from kernels.cpu.softmax import cross_entropy_rows, log_softmax_rows, softmax_rows
 
 DTYPES = (np.float32, np.float64)
 TOLERANCE = {np.dtype(np.float32): 5e-7, np.dtype(np.float64): 1e-15}
@@ -310,3 +311,22 @@ def test_any_number_of_threads_gives_the_same_result(rng):
         with threads(count):
             for found, want in zip(everything(), expected, strict=True):
                 np.testing.assert_array_equal(found, want)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [3, 4, 5, 8, 10, 17])
+def test_results_do_not_depend_on_where_the_arrays_lie(columns, dtype, rng):
+    """Loops that add while they write may be compiled twice, for arrays apart and close together: two roundings."""
+    memory, items = np.empty(256, dtype), 3 * columns
+    logits, labels = rng.standard_normal(items).astype(dtype), np.array([0, 1, 2])
+    results = set()
+    for first, second in [(0, 128), (128, 0), *((0, items + gap) for gap in range(9)), *((items + 1, 0),) * 2]:
+        x, y, loss = memory[first : first + items], memory[second : second + items], np.empty(3, dtype)
+        x[:] = logits
+        softmax_rows(0, 3, x, columns, y)
+        probabilities = y.tobytes()
+        log_softmax_rows(0, 3, x, columns, y)
+        logarithms = y.tobytes()
+        cross_entropy_rows(0, 3, x, columns, labels, -1, loss, y)
+        results.add((probabilities, logarithms, loss.tobytes(), y.tobytes()))
+    assert len(results) == 1

@@ -38,14 +38,23 @@ def largest(row):
 
 
 @kernel(fast=True)
-def exponentials(row, highest, out):
-    """Write exp(row - highest) and return its sum."""
+def row_sum(row):
     total = row.dtype.type(0)
     for j in range(row.size):
-        value = elementary.exp(row[j] - highest)
-        out[j] = value
-        total += value
+        total += row[j]
     return total
+
+
+@kernel
+def exponentials(row, highest, out):
+    """Write exp(row - highest) and return its sum.
+
+    The sum has a loop of its own: in a loop that also writes, the compiler may add in another order when `row` and
+    `out` lie close to each other, and equal rows would give unequal results.
+    """
+    for j in range(row.size):
+        out[j] = elementary.exp(row[j] - highest)
+    return row_sum(out)
 
 
 @kernel(fast=True)
