@@ -3,9 +3,9 @@
 Numba takes a fraction of a second to import and a kernel a few seconds to compile for the first time (then it comes
 from a cache), so programs that never ask for kernels never load them. Operations that NumPy does not have (convolution,
 pooling, `dense` ...) call `cpu()`, which does; from then on large matrix products go to the kernel as well, which was
-measured to be faster from about 64 x 64 x 64 on (`benchmarks/matmul.py`). That is also where OpenBLAS begins to use
-threads, and these go on spinning for tens of milliseconds after a product: one product left to NumPy in a training step
-takes a processor away from the kernels of the whole step (it was seen to double the time on two).
+measured to be faster from about 32 x 32 x 32 on (`benchmarks/matmul.py`). From 64 x 64 x 64 on OpenBLAS uses threads,
+and these go on spinning for tens of milliseconds after a product: one product left to NumPy in a training step takes a
+processor away from the kernels of the whole step (it was seen to double the time on two).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import importlib
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 __all__ = ["cpu", "enable_kernels", "kernels_enabled", "product"]
 
-LARGE = 64**3  # multiply-adds
+LARGE = 32**3  # multiply-adds
 
 
 class _State:
@@ -68,10 +69,10 @@ def kernels_enabled() -> bool:
 
 def product(a: Any, b: Any) -> Any:
     """Return ``a @ b``: by the kernel where it is in use, fits the operands and is faster, else by NumPy."""
-    if _State.matmul is None or type(a) is not np.ndarray or type(b) is not np.ndarray:
+    kernel = _State.matmul
+    if kernel is None or type(a) is not ndarray or type(b) is not ndarray:
         return a @ b
-    if a.size * b.size < LARGE or a.dtype is not b.dtype or a.dtype.char not in "fd" or a.ndim < 2 or b.ndim < 2:
+    shape = b.shape  # the checks that send small products away come first: NumPy needs 2 us for 32 x 32 x 32
+    if len(shape) < 2 or a.size * shape[-1] < LARGE or a.dtype is not b.dtype or a.dtype.char not in "fd" or a.ndim < 2:
         return a @ b
-    if a.shape[-1] != b.shape[-2] or a.shape[-1] == 1 or a.size * b.shape[-1] < LARGE:
-        return a @ b
-    return _State.matmul(a, b)
+    return a @ b if a.shape[-1] != shape[-2] or shape[-2] == 1 else kernel(a, b)

@@ -18,6 +18,7 @@ __all__ = ["multiply_cells", "multiply_small"]
 DEPTH = 256
 HEIGHT = 336
 WIDTH = 4096
+SHALLOW = 64  # products of fewer terms spend their time on C: its rows are written from end to end, all of B stays packed
 RELU = 1
 
 
@@ -99,7 +100,8 @@ def multiply_cells(
         lanes = LANES64 if a.itemsize == 8 else LANES32
         panel = 2 * lanes
         depth_step = ceil_div(k, ceil_div(k, DEPTH))
-        whole_b = m > HEIGHT
+        by_rows = k <= SHALLOW
+        whole_b = m > HEIGHT or by_rows
         pack_a = n > 2 * panel or (a_column != 1 and a_row != 1)
         pack_b = m > 2 * TILE_ROWS or b_column != 1
         a_panels = np.empty((min(m, HEIGHT) + TILE_ROWS) * depth_step if pack_a else 1, a.dtype)
@@ -130,15 +132,17 @@ def multiply_cells(
                             start = a_at + (m0 + i) * a_row + k0 * a_column
                             rows = min(rows_step, height - i)
                             pack_rows(a, start, a_row, a_column, rows, depth, lanes, a_panels, i * depth, rows_step)
-                    for j in range(0, width, panel):
-                        columns = min(panel, width - j)
-                        b_start = b_at + k0 * b_row + (n0 + j) * b_column
-                        if pack_b and not whole_b:
-                            pack_columns(b, b_start, b_row, b_column, depth, columns, lanes, b_panels, 0)
-                        if pack_b:
-                            b_start = j * depth if whole_b else 0
-                        for i in range(0, height, rows_step):
-                            rows = min(rows_step, height - i)
+                    outer, inner = (height, width) if by_rows else (width, height)
+                    outer_step, inner_step = (rows_step, panel) if by_rows else (panel, rows_step)
+                    for first in range(0, outer, outer_step):
+                        for second in range(0, inner, inner_step):
+                            i, j = (first, second) if by_rows else (second, first)
+                            rows, columns = min(rows_step, height - i), min(panel, width - j)
+                            b_start = b_at + k0 * b_row + (n0 + j) * b_column
+                            if pack_b and not whole_b and second == 0:
+                                pack_columns(b, b_start, b_row, b_column, depth, columns, lanes, b_panels, 0)
+                            if pack_b:
+                                b_start = j * depth if whole_b else 0
                             target = c_at + (m0 + i) * c_row + n0 + j
                             a_start = i * depth if pack_a else a_at + (m0 + i) * a_row + k0 * a_column
                             tile(a_from, a_start, a_down, a_along, table, b_from, b_start, b_down, table,
