@@ -18,7 +18,7 @@ __all__ = ["multiply_cells", "multiply_small"]
 DEPTH = 256
 HEIGHT = 336
 WIDTH = 4096
-SHALLOW = 64  # products of fewer terms spend their time on C: its rows are written from end to end, all of B stays packed
+SHALLOW = 64  # products of fewer terms spend their time on C: its rows are written from end to end, B stays packed
 RELU = 1
 
 

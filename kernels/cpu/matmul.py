@@ -11,7 +11,7 @@ from kernels.cpu.gemm import RELU, multiply_cells, multiply_small
 from kernels.cpu.memory import flat
 from kernels.cpu.threads import num_threads, parallel_for
 
-__all__ = ["matmul"]
+__all__ = ["matmul", "small_product"]
 
 ACTIVATIONS = {None: 0, "relu": RELU}
 NO_BIAS = {"f": np.empty(0, np.float32), "d": np.empty(0, np.float64)}
@@ -60,9 +60,7 @@ def matmul(a: Any, b: Any, *, bias: Any = None, activation: str | None = None) -
     array([[ 0., 10.],
            [ 5., 22.]])
     """
-    if bias is None and activation is None and _small_and_plain(a, b):
-        out = np.empty((a.shape[0], b.shape[1]), a.dtype)
-        multiply_small(a, b, out)
+    if bias is None and activation is None and (out := small_product(a, b)) is not None:
         return out
     bias, code = _check(a, b, bias, activation)
     batch = a.shape[:-2]
@@ -88,13 +86,24 @@ def matmul(a: Any, b: Any, *, bias: Any = None, activation: str | None = None) -
     return out
 
 
-def _small_and_plain(a: Any, b: Any) -> bool:
-    """Whether the product is one of two small writeable C-contiguous matrices, as most are."""
-    if a.dtype.char not in "fd" or a.dtype != b.dtype or not (a.flags.carray and b.flags.carray):
-        return False
-    if a.ndim != 2 or b.ndim != 2:
-        return False
-    return bool(a.shape[1] == b.shape[0] and 0 < a.size * b.shape[1] <= SMALL)
+def small_product(a: Any, b: Any) -> Any:
+    """Return `a @ b` where both are small writeable C-contiguous matrices of one dtype, as most are; else None.
+
+    Examples
+    --------
+    >>> small_product(np.eye(2), np.ones((2, 1)))
+    array([[1.],
+           [1.]])
+    >>> small_product(np.eye(2), np.ones((2, 4))[:, ::2]) is None
+    True
+    """
+    if a.dtype is not b.dtype or a.dtype.char not in "fd" or not (a.flags.carray and b.flags.carray):
+        return None
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or not 0 < a.size * b.shape[1] <= SMALL:
+        return None
+    out = np.empty((a.shape[0], b.shape[1]), a.dtype)
+    multiply_small(a, b, out)
+    return out
 
 
 def _check(a: Any, b: Any, bias: Any, activation: str | None) -> tuple[Any, int]:
