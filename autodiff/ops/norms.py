@@ -2,6 +2,7 @@
 
 NaN, because the derivative jumps there: ``np.linalg.norm(x)**2`` at 0 has gradient 0 as it must, but its second
 derivative (2) would need the limit of 0 times infinity, and a number that is wrong would be worse than none.
+Norms of singular values (``ord=2, -2, "nuc"``) follow `autodiff.ops.linalg.svd`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Sample, Spec, explicit, implements
-from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.joining import stack
 from autodiff.ops.kinks import kink
@@ -102,13 +102,20 @@ def _matrix_norm(x: Any, kind: Any, axes: tuple[int, ...], keepdims: bool) -> An
     if kind in {"fro", "f"}:
         return _norm(x, axes=axes, keepdims=keepdims)
     if kind in {2, -2, "nuc"}:
-        raise missing_rule("np.linalg.norm", f" with ord={kind!r} (it needs singular values)")
+        return _spectral_norm(x, kind, axes, keepdims)
     if kind not in {1, -1, np.inf, -np.inf}:
         raise ValueError(f"np.linalg.norm: invalid norm order {kind!r} for matrices.")
     first, second = (row, column) if abs(kind) == 1 else (column, row)
     sums = np.sum(np.absolute(x), axis=first, keepdims=True)
     y = (np.max if kind > 0 else np.min)(sums, axis=second, keepdims=True)
     return y if keepdims else np.squeeze(y, axis=axes)
+
+
+def _spectral_norm(x: Any, kind: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """Largest singular value, smallest, or the sum of all."""
+    s = np.linalg.svdvals(np.moveaxis(x, axes, (-2, -1)))
+    y = {2: np.max, -2: np.min, "nuc": np.sum}[kind](s, axis=-1)
+    return np.reshape(y, reduced_shape(shape_of(x), axes, keepdims=True)) if keepdims else y
 
 
 @implements(np.linalg.vector_norm)

@@ -1,0 +1,60 @@
+"""Cholesky factors: NumPy reads one triangle of the matrix, and so does the derivative."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autodiff.core import Operation, Sample, Spec, implements
+from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.linalg.common import adjoint, hermitian, square, triangle
+from autodiff.ops.linalg.triangular import solve_triangular
+from autodiff.ops.products import conjugated
+
+__all__ = ["cholesky"]
+
+
+def _halved(x: Any) -> Any:
+    """Lower triangle with half the diagonal."""
+    n = shape_of(x)[-1]
+    return x * (np.tri(n, dtype=dtype_of(x)) - np.eye(n, dtype=dtype_of(x)) / 2)
+
+
+def _sandwich(factor: Any, x: Any) -> Any:
+    """``inv(factor) x inv(factor)^H`` of a Hermitian matrix."""
+    return solve_triangular(factor, adjoint(solve_triangular(factor, x, lower=True)), lower=True)
+
+
+def _tangent(t: Any, y: Any, _a: Any) -> Any:
+    return y @ _halved(_sandwich(y, hermitian(t, lower=True)))
+
+
+def _cotangent(ct: Any, y: Any, _a: Any) -> Any:
+    upper = adjoint(y)
+    inner = solve_triangular(upper, _halved(upper @ conjugated(ct)), lower=False)
+    outer = adjoint(solve_triangular(upper, adjoint(inner), lower=False))
+    return triangle(conjugated(outer), lower=True)
+
+
+def positive(rng: np.random.Generator, *shape: int) -> Any:
+    """Draw symmetric, positive definite matrices."""
+    x = rng.normal(size=shape)
+    return x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1])
+
+
+_factor = Operation(
+    "cholesky",
+    np.linalg.cholesky,
+    jvps=(_tangent,),
+    vjps=(_cotangent,),
+    samples=lambda rng: [Sample((positive(rng, *s),)) for s in ((3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2))],
+    shape=lambda a: Spec(shape_of(a), dtype_of(a)),
+)
+
+
+@implements(np.linalg.cholesky)
+def cholesky(a: Any, /, *, upper: bool = False) -> Any:
+    """Cholesky factor of the Hermitian matrix of which `a` holds the lower (`upper`: the upper) triangle."""
+    a = square("np.linalg.cholesky", a)
+    return adjoint(_factor(adjoint(a))) if upper else _factor(a)

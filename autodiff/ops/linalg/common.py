@@ -1,0 +1,228 @@
+"""What factorisations share: checks, the memo of a factorisation, Hermitian parts, quotients by gaps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autodiff.core import Operation, Sample, Spec, elementwise, linear
+from autodiff.core.errors import describe
+from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.joining import stack
+from autodiff.ops.products import as_array, conjugated, swapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "Memo",
+    "adjoint",
+    "gaps",
+    "hermitian",
+    "matrices",
+    "numbers",
+    "quiet",
+    "ratio",
+    "real_spec",
+    "square",
+    "triangle",
+    "watched",
+]
+
+
+# -- checks --------------------------------------------------------------------------------------------------
+
+
+def numbers(name: str, x: Any, argument: str = "a") -> Any:
+    """Return an array (a list of traced values is stacked) of a dtype that LAPACK takes, or raise."""
+    x = stack(x) if isinstance(x, (list, tuple)) else as_array(x)
+    dtype = dtype_of(x)
+    if dtype.kind in "biu":
+        return x.astype(np.float64)
+    if dtype.char not in "fdFD":
+        raise TypeError(
+            f"{name}: {argument} has the dtype {dtype}, for which NumPy has no linear algebra; convert with "
+            f"{argument}.astype(np.float64)."
+        )
+    return x
+
+
+def matrices(name: str, x: Any, argument: str = "a") -> Any:
+    """Return a stack of matrices, or raise."""
+    x = numbers(name, x, argument)
+    if len(shape_of(x)) < 2:
+        raise np.linalg.LinAlgError(
+            f"{name}: {argument} must be a matrix or a stack of them, with two axes at least, not {describe(x)}."
+        )
+    return x
+
+
+def square(name: str, x: Any, argument: str = "a") -> Any:
+    """Return a stack of square matrices, or raise."""
+    x = matrices(name, x, argument)
+    rows, columns = shape_of(x)[-2:]
+    if rows != columns:
+        raise np.linalg.LinAlgError(
+            f"{name}: the matrices of {argument} must be square, not {rows} x {columns} ({describe(x)})."
+        )
+    return x
+
+
+def real_spec(shape: tuple[int, ...], dtype: Any) -> Spec:
+    """Spec of real numbers of the precision of `dtype`."""
+    return Spec(shape, np.zeros(0, dtype).real.dtype)
+
+
+# -- small pieces --------------------------------------------------------------------------------------------
+
+
+def adjoint(x: Any) -> Any:
+    """Conjugate transpose of each matrix."""
+    return swapped(conjugated(x))
+
+
+class Memo:
+    """The results of one computation, with the arrays that they belong to; one piece, for threads."""
+
+    __slots__ = ("entry",)
+
+    def __init__(self) -> None:
+        self.entry: tuple[tuple[Any, ...], Any] | None = None
+
+    def __repr__(self) -> str:
+        return "·"
+
+    def of(self, compute: Callable[..., Any], *arrays: Any) -> Any:
+        """Return ``compute(*arrays)``, from memory if the very same arrays come again."""
+        entry = self.entry
+        if entry is not None and all(a is b for a, b in zip(entry[0], arrays, strict=True)):
+            return entry[1]
+        result = compute(*arrays)
+        self.entry = arrays, result
+        return result
+
+
+def quiet(function: Callable[..., Any], a: Any, *rest: Any) -> Any:
+    """Apply `function` (an inverse, a solution) to a stack of matrices; NaN for those that are singular."""
+    try:
+        return function(a, *rest)
+    except np.linalg.LinAlgError:
+        if a.ndim == 2:
+            shape = rest[0].shape if rest else a.shape
+            return np.full(shape, np.nan, np.result_type(a, *rest))
+        batch = np.broadcast_shapes(a.shape[:-2], *(r.shape[:-2] for r in rest))
+        spread = [np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, *rest)]
+        if not batch[0]:
+            raise
+        return np.stack([quiet(function, *parts) for parts in zip(*spread, strict=True)])
+
+
+# -- a triangle that stands for a Hermitian matrix -----------------------------------------------------------
+
+
+def _tri(x: Any, k: int, *, lower: bool) -> Any:
+    return np.tril(x, -k) if lower else np.triu(x, k)
+
+
+def _with_diagonal(strict: Any, x: Any) -> Any:
+    """Strict triangle, or sum of two, with the real diagonal of `x`."""
+    np.einsum("...ii->...i", strict)[...] = np.einsum("...ii->...i", x).real
+    return strict
+
+
+def _completed(x: Any, lower: bool) -> Any:
+    strict = _tri(x, 1, lower=lower)
+    return _with_diagonal(strict + adjoint(strict), x)
+
+
+def _doubled(x: Any, lower: bool) -> Any:
+    return _with_diagonal(_tri(x + adjoint(x), 1, lower=lower), x)
+
+
+def _square_samples(rng: np.random.Generator) -> list[Sample]:
+    return [Sample((rng.normal(size=s),), {"lower": low}) for s in ((3, 3), (2, 2, 2), (0, 0)) for low in (True, False)]
+
+
+#: The Hermitian matrix of which LAPACK reads one triangle, and the transpose of that.
+hermitian: Operation = linear(
+    _completed,
+    lambda ct, _y, _x, lower: _triangle(ct, lower=lower),
+    name="hermitian",
+    samples=_square_samples,
+    shape=lambda x, lower: Spec(x.shape, x.dtype),
+)
+_triangle: Operation = linear(
+    _doubled,
+    lambda ct, _y, _x, lower: hermitian(ct, lower=lower),
+    name="hermitian_triangle",
+    samples=_square_samples,
+    shape=lambda x, lower: Spec(x.shape, x.dtype),
+)
+
+
+def triangle(x: Any, *, lower: bool) -> Any:
+    """Transpose of `hermitian`: both triangles in one."""
+    return _triangle(x, lower=lower)
+
+
+# -- quotients by gaps that may be zero ----------------------------------------------------------------------
+
+
+def _ratio_value(x: Any, gap: Any) -> Any:
+    none = gap == 0
+    if not np.any(none):
+        return x / gap
+    y = x / np.where(none, np.ones_like(gap), gap)
+    return np.where(none & (x != 0), np.full_like(y, np.nan), np.where(none, np.zeros_like(y), y))
+
+
+#: x / gap; where the gap is 0 the quotient is 0 if x is, and else NaN: no number is right there.
+ratio: Operation = elementwise(
+    _ratio_value,
+    lambda t, _y, _x, gap: ratio(t, gap),
+    lambda t, y, _x, gap: -t * ratio(y, gap),
+    name="ratio",
+    linear_args=(0,),
+    domain=((-2.0, 2.0), (0.5, 2.0)),
+)
+
+
+def largest(w: Any) -> Any:
+    """Largest modulus, on an axis of its own that broadcasts to a matrix."""
+    return np.max(np.abs(w), axis=-1, keepdims=True, initial=0)[..., None]
+
+
+def gaps(w: Any) -> tuple[Any, Any]:
+    """``w[j] - w[i]``, and the mask of the pairs that are one number but for rounding: their gap is 0.
+
+    No number has a gap to itself: infinite, so that the quotient is 0.
+    """
+    n = shape_of(w)[-1]
+    gap = w[..., None, :] - w[..., :, None]
+    itself = np.eye(n, dtype=bool)
+    close = np.abs(gap) <= 2 * max(n, 1) ** 0.5 * float(np.finfo(dtype_of(w)).eps) * largest(w)
+    same = np.logical_and(close, ~itself)
+    dtype = dtype_of(gap)
+    return np.where(same, np.zeros((), dtype), np.where(itself, np.full((), np.inf, dtype), gap)), same
+
+
+def _watch(ct: Any, _y: Any, _x: Any, same: Any) -> Any:
+    read = np.any(ct != 0, axis=-2, keepdims=True)
+    return np.where(np.logical_and(same, read), np.full((), np.nan, dtype_of(ct)), ct)
+
+
+# The result itself; but an adjoint that reads one of several columns that cannot be told apart meets NaN there.
+_watched = linear(
+    lambda x, same: x + 0,
+    _watch,
+    name="watched_columns",
+    nargs=2,
+    samples=lambda rng: [Sample((rng.normal(size=(2, 3, 3)), np.zeros((3, 3), bool)))],
+    shape=lambda x, same: Spec(x.shape, x.dtype),
+)
+
+
+def watched(x: Any, same: Any) -> Any:
+    """Rotation of eigenvectors; `same` says which pairs belong to one eigenvalue."""
+    return _watched(x, same)

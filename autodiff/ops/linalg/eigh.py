@@ -1,0 +1,94 @@
+"""Eigenvalues and eigenvectors of Hermitian matrices.
+
+With h = V^H dA V the eigenvalues change by the diagonal of h, and the eigenvectors by V k, k_ij = h_ij / (w_j - w_i).
+Inside a group of equal eigenvalues k has no value: the eigenvectors may be rotated at will, and there is no derivative
+of an expression that reads them there but for what an infinitely small gap would say. It is NaN. First derivatives
+of functions of the eigenvalues alone, and all derivatives that leave the group's eigenvectors aside, are not touched.
+
+LAPACK reads one triangle, and makes the first (for the upper triangle: the last) component of each complex eigenvector
+real; the derivative keeps to that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autodiff.core import Operation, Sample, Spec, explicit, implements
+from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.linalg.cholesky import positive
+from autodiff.ops.linalg.common import Memo, adjoint, gaps, hermitian, ratio, real_spec, square, watched
+from autodiff.ops.products import conjugated
+
+__all__ = ["eigh", "eigvalsh", "still_phase"]
+
+_RESULT: Any = type(np.linalg.eigh(np.eye(1)))
+
+
+def _factors(a: Any, lower: bool, known: Memo) -> Any:
+    return known.of(lambda a: np.linalg.eigh(a, "L" if lower else "U"), a)
+
+
+def still_phase(moved: Any, row: Any, change: Any) -> Any:
+    """`moved` columns, turned so that the phases of `row` do not change; `change` is the row's own change."""
+    size = np.real(row * conjugated(row))
+    turn = np.imag(conjugated(row) * change) / np.where(size == 0, np.ones_like(size), size)
+    return moved * turn[..., None, :] * -1j
+
+
+def _values_tangent(t: Any, _y: Any, a: Any, lower: bool, known: Memo) -> Any:
+    v = _vectors(a, lower=lower, known=known)
+    return np.real(np.sum(conjugated(v) * (hermitian(t, lower=lower) @ v), axis=-2))
+
+
+def _vectors_tangent(t: Any, y: Any, a: Any, lower: bool, known: Memo) -> Any:
+    gap, same = gaps(_values(a, lower=lower, known=known))
+    change = adjoint(y) @ (hermitian(t, lower=lower) @ y)
+    turned = y @ watched(ratio(change, gap), same)
+    if dtype_of(y).kind != "c" or not shape_of(y)[-1]:
+        return turned
+    row = 0 if lower else -1
+    return turned + still_phase(y, y[..., row, :], turned[..., row, :])
+
+
+def _samples(rng: np.random.Generator) -> list[Sample]:
+    shapes = ((3, 3), (2, 2, 2), (1, 1), (0, 0))
+    return [Sample((positive(rng, *s),), {"lower": low, "known": Memo()}) for s in shapes for low in (True, False)]
+
+
+# The diagonal of h has one real entry for each eigenvalue; where `same` holds there is one eigenvalue.
+_values: Operation = explicit(
+    lambda a, lower, known: _factors(a, lower, known)[0],
+    _values_tangent,
+    name="eigh_values",
+    samples=_samples,
+    shape=lambda a, lower, known: real_spec(shape_of(a)[:-1], dtype_of(a)),
+)
+_vectors: Operation = explicit(
+    lambda a, lower, known: _factors(a, lower, known)[1],
+    _vectors_tangent,
+    name="eigh_vectors",
+    samples=_samples,
+    shape=lambda a, lower, known: Spec(shape_of(a), dtype_of(a)),
+)
+
+
+def _lower(name: str, uplo: Any) -> bool:
+    side = str(uplo).upper()
+    if side not in {"L", "U"}:
+        raise ValueError(f"{name}: UPLO argument must be 'L' or 'U', not {uplo!r}.")
+    return side == "L"
+
+
+@implements(np.linalg.eigh)
+def eigh(a: Any, UPLO: Any = "L") -> Any:  # noqa: N803 - NumPy's name
+    """Eigenvalues and eigenvectors of the Hermitian matrix of which `a` holds a triangle."""
+    a, lower, known = square("np.linalg.eigh", a), _lower("np.linalg.eigh", UPLO), Memo()
+    return _RESULT(_values(a, lower=lower, known=known), _vectors(a, lower=lower, known=known))
+
+
+@implements(np.linalg.eigvalsh)
+def eigvalsh(a: Any, UPLO: Any = "L") -> Any:  # noqa: N803
+    """Eigenvalues, in ascending order, of the Hermitian matrix of which `a` holds a triangle."""
+    return _values(square("np.linalg.eigvalsh", a), lower=_lower("np.linalg.eigvalsh", UPLO), known=Memo())

@@ -1,0 +1,173 @@
+"""Inverses and solutions of square systems, also of tensors."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from autodiff.core import Operation, Sample, Spec, implements
+from autodiff.core.errors import describe
+from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.linalg.common import numbers, quiet, square
+from autodiff.ops.products import swapped
+
+__all__ = ["inv", "quiet_inverse", "solve", "tensorinv", "tensorsolve"]
+
+
+def _regular(rng: np.random.Generator, *shape: int) -> Any:
+    return rng.normal(size=shape) / 2 + 1.5 * np.eye(shape[-1])
+
+
+# -- inverses ------------------------------------------------------------------------------------------------
+
+
+def _inverse(name: str, fn: Any) -> Operation:
+    def cotangent(ct: Any, y: Any, _a: Any) -> Any:
+        z = swapped(y)
+        return -(z @ ct @ z)
+
+    return Operation(
+        name,
+        fn,
+        jvps=(lambda t, y, _a: -(y @ t @ y),),
+        vjps=(cotangent,),
+        samples=lambda rng: [Sample((_regular(rng, *s),)) for s in ((3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2))],
+        shape=lambda a: Spec(shape_of(a), dtype_of(a)),
+    )
+
+
+_inv = _inverse("inv", np.linalg.inv)
+_quiet_inv = _inverse("quiet_inv", lambda a: quiet(np.linalg.inv, a))
+
+
+def quiet_inverse(a: Any) -> Any:
+    """Inverse; NaN for a singular matrix, which raises nothing."""
+    return _quiet_inv(a)
+
+
+@implements(np.linalg.inv)
+def inv(a: Any) -> Any:
+    """Inverse of each matrix; a singular one raises LinAlgError, as in NumPy."""
+    return _inv(square("np.linalg.inv", a))
+
+
+# -- solutions -----------------------------------------------------------------------------------------------
+
+
+class Last:
+    """The last solution, for one more call with the same matrix and equal right-hand sides."""
+
+    __slots__ = ("entry",)
+
+    def __init__(self) -> None:
+        self.entry: tuple[Any, Any, Any] | None = None
+
+    def __repr__(self) -> str:
+        return "·"
+
+    def solution(self, a: Any, b: Any) -> Any:
+        """Solve with the transposed matrix. The adjoint is copied: its owner may write to it between two sweeps."""
+        entry, self.entry = self.entry, None
+        if entry is not None and entry[0] is a and np.array_equal(entry[1], b):
+            return entry[2]
+        x = np.linalg.solve(swapped(a), b)
+        self.entry = a, b.copy(), x
+        return x
+
+
+def _solve_shape(a: Any, b: Any, known: Last) -> Spec:
+    batch = np.broadcast_shapes(shape_of(a)[:-2], shape_of(b)[:-2])
+    return Spec((*batch, *shape_of(b)[-2:]), np.result_type(dtype_of(a), dtype_of(b)))
+
+
+def _solve_samples(rng: np.random.Generator) -> list[Sample]:
+    shapes = (((3, 3), (3, 2)), ((2, 2, 2), (2, 1)), ((2, 2), (3, 2, 2)), ((2, 1, 2, 2), (3, 2, 1)), ((0, 0), (0, 2)))
+    return [Sample((_regular(rng, *a), rng.normal(size=b)), {"known": Last()}) for a, b in shapes]
+
+
+# The adjoint of b is a solution with the transposed matrix, and that of a its product with the result. The two rules
+# ask for it one after the other: the memo gives it to the second.
+_solve: Operation = Operation(
+    "solve",
+    lambda a, b, known: np.linalg.solve(a, b),
+    jvps=(
+        lambda t, y, a, _b, known: -_solve(a, t @ y, known=Last()),
+        lambda t, _y, a, _b, known: _solve(a, t, known=Last()),
+    ),
+    vjps=(
+        lambda ct, y, a, _b, known: -(_solve_t(a, ct, known=known) @ swapped(y)),
+        lambda ct, _y, a, _b, known: _solve_t(a, ct, known=known),
+    ),
+    linear_args=frozenset({1}),
+    samples=_solve_samples,
+    shape=_solve_shape,
+)
+
+
+_solve_t: Operation = Operation(
+    "solve_transposed",
+    lambda a, b, known: known.solution(a, b),
+    jvps=(
+        lambda t, y, a, _b, known: -_solve_t(a, swapped(t) @ y, known=Last()),
+        lambda t, _y, a, _b, known: _solve_t(a, t, known=Last()),
+    ),
+    vjps=(
+        lambda ct, y, a, _b, known: -(y @ swapped(_solve(a, ct, known=Last()))),
+        lambda ct, _y, a, _b, known: _solve(a, ct, known=Last()),
+    ),
+    linear_args=frozenset({1}),
+    samples=_solve_samples,
+    shape=_solve_shape,
+)
+
+
+@implements(np.linalg.solve)
+def solve(a: Any, b: Any) -> Any:
+    """Solution of ``a x = b``; `b` is a vector if it has one axis, else a stack of matrices (as from NumPy 2.0)."""
+    a, b = square("np.linalg.solve", a), numbers("np.linalg.solve", b, "b")
+    sa, sb = shape_of(a), shape_of(b)
+    vector = len(sb) == 1
+    if not sb or sb[0 if vector else -2] != sa[-1]:
+        raise ValueError(
+            f"np.linalg.solve: a {describe(a)} and b {describe(b)} do not fit; b must have {sa[-1]} rows "
+            "(a stack of vectors needs a last axis: b[..., np.newaxis])."
+        )
+    if not vector:
+        return _solve(a, b, known=Last())
+    x = _solve(a, np.reshape(b, (*sb, 1)), known=Last())
+    return np.reshape(x, shape_of(x)[:-1])
+
+
+@implements(np.linalg.tensorsolve)
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """Solution of ``tensordot(a, x, x.ndim) = b``."""
+    a, b = numbers("np.linalg.tensorsolve", a), numbers("np.linalg.tensorsolve", b, "b")
+    if axes is not None:
+        order = [k for k in range(a.ndim) if k not in axes]
+        a = np.transpose(a, (*order, *axes))
+    unknown = shape_of(a)[len(shape_of(b)) :]
+    rows, columns = math.prod(shape_of(b)), math.prod(unknown)
+    if a.size != columns**2 or rows != columns:
+        raise np.linalg.LinAlgError(
+            f"np.linalg.tensorsolve: a {describe(a)} is not square over the axes of b {describe(b)}: "
+            "prod(a.shape[b.ndim:]) must be prod(a.shape[:b.ndim])."
+        )
+    return np.reshape(solve(np.reshape(a, (rows, columns)), np.reshape(b, (rows,))), unknown)
+
+
+@implements(np.linalg.tensorinv)
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """Inverse with respect to ``tensordot(a, b, ind)``."""
+    a, ind = numbers("np.linalg.tensorinv", a), operator.index(ind)
+    if ind <= 0:
+        raise ValueError(f"np.linalg.tensorinv: ind must be positive, not {ind}.")
+    shape = shape_of(a)
+    rows, columns = math.prod(shape[:ind]), math.prod(shape[ind:])
+    if rows != columns:
+        raise np.linalg.LinAlgError(
+            f"np.linalg.tensorinv: {describe(a)} with ind={ind} is not square: {rows} x {columns}."
+        )
+    return np.reshape(inv(np.reshape(a, (rows, columns))), shape[ind:] + shape[:ind])
