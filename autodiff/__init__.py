@@ -45,7 +45,7 @@ keep_freed_memory()
 
 
 def __getattr__(name: str) -> Any:
-    """Import `autodiff.numpy` on first use."""
-    if name == "numpy":
-        return importlib.import_module("autodiff.numpy")
+    """Import `autodiff.numpy` and `autodiff.scipy` on first use."""
+    if name in {"numpy", "scipy"}:
+        return importlib.import_module(f"autodiff.{name}")
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
