@@ -12,11 +12,21 @@ import numpy as np
 
 from kernels.cpu.gemm import ceil_div, finish, pack_rows, tile_height
 from kernels.cpu.jit import kernel
-from kernels.cpu.tiles import LANES32, LANES64, prefetch, prefetch_to_write, tile_a_table, transpose_block
+from kernels.cpu.tiles import (
+    LANES32,
+    LANES64,
+    copy_rows,
+    prefetch,
+    prefetch_soon,
+    prefetch_to_write,
+    tile_a_table,
+    transpose_block,
+)
 
 __all__ = ["accumulate_weights", "correlate", "pack_filters", "pack_filters_transposed"]
 
 DEPTH = 128
+SOON = 8192  # cache lines of input that are fetched ahead: more would push the filters out of the second cache
 SHORT = 256  # terms; with fewer, a tile is computed sooner than the memory for its result is fetched
 
 
@@ -72,9 +82,8 @@ def gather_window(x, at, stride_c, stride_h, stride_w, height, width, top, rows,
             for i in range(count * channels):
                 out[target + i] = x[source + i]
         elif stride_c == 1:
-            for c in range(count):
-                for i in range(channels):
-                    out[target + c * step + i] = x[source + c * stride_w + i]
+            for i in range(0, channels, 2 * lanes):
+                copy_rows(x, source + i, stride_w, count, min(2 * lanes, channels - i), out, target + i, step)
         else:
             for i in range(0, channels, lanes):
                 some = min(lanes, channels - i)
@@ -123,9 +132,18 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
     fetch = aside and terms <= SHORT
     line = 64 // x.itemsize
     has_finish = bias.size > 0 or activation > 0
+    planes, plane = (groups * channels_in, x_c) if x_h < x_c else (1, x_n)
+    tiles = groups * panels * ceil_div(terms, depth_step) * block_rows * ceil_div(columns_out, tile_step)
     for item in range(start, stop):
         image, row = item // blocks, item % blocks * block_rows
         rows = min(block_rows, rows_out - row)
+        # the input of the next block is fetched tile by tile: [soon, soon_end) of each plane
+        next_row = (item + 1) % blocks * block_rows * step_h - top
+        soon = (item + 1) // blocks * x_n + max(next_row, 0) * x_h
+        soon_end = soon + (min(next_row + window_rows, height_in) - max(next_row, 0)) * x_h
+        soon_run = soon_end - soon if item + 1 < stop else 0
+        soon_share = ceil_div(soon_run, line) * planes
+        soon_share = ceil_div(soon_share, tiles) if soon_share < SOON else 0
         for group in range(groups):
             x_at = image * x_n + group * channels_in * x_c
             a_at = x_at + (row * step_h - top) * x_h - left * x_w
@@ -152,6 +170,11 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
                             for j in range(ahead, ahead + share, line):
                                 prefetch(filters, j)
                             ahead += share
+                            for _ in range(soon_share):
+                                prefetch_soon(x, soon)
+                                soon += line
+                                if soon >= soon_end:
+                                    soon, soon_end = soon_end - soon_run + plane, soon_end + plane
                             if fetch and k == 0:
                                 for j in range(columns):
                                     prefetch_to_write(out, y_start + j * y_c + r * y_h + i * y_w)

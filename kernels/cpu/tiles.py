@@ -12,7 +12,8 @@ All arrays are one-dimensional, all offsets and strides count items.
   many rows and columns as a vector has lanes.
 - `copy_rows(source, at, row, rows, columns, out, out_at, out_row)`: `out[i, j] = source[i, j]`, `columns` at most
   twice the lanes.
-- `prefetch(array, at)`, `prefetch_to_write(array, at)`: fetch the cache line of an item early.
+- `prefetch(array, at)`, `prefetch_to_write(array, at)`, `prefetch_soon(array, at)`: fetch the cache line of an item
+  early, into the first cache to read or write, or into the second.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "TILE_ROWS",
     "copy_rows",
     "prefetch",
+    "prefetch_soon",
     "prefetch_to_write",
     "tile",
     "tile_a_table",
@@ -37,6 +39,7 @@ if host().vectorised:
         TILE_ROWS,
         copy_rows,
         prefetch,
+        prefetch_soon,
         prefetch_to_write,
         tile,
         tile_a_table,
@@ -49,6 +52,7 @@ else:
     from kernels.cpu.tiles_plain import (
         copy_rows,
         prefetch,
+        prefetch_soon,
         prefetch_to_write,
         tile,
         tile_a_table,

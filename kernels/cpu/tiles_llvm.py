@@ -26,6 +26,7 @@ __all__ = [
     "TILE_VECTORS",
     "copy_rows",
     "prefetch",
+    "prefetch_soon",
     "prefetch_to_write",
     "tile",
     "tile_a_table",
@@ -372,11 +373,11 @@ transpose_block = _make_block_operation("transpose", _emit_transpose)
 copy_rows = _make_block_operation("copy", _emit_copy)
 
 
-def _emit_prefetch(context: Any, builder: ir.IRBuilder, signature: Any, v: Any, *, write: bool) -> Any:
+def _emit_prefetch(context: Any, builder: ir.IRBuilder, signature: Any, v: Any, *, write: bool, near: int = 3) -> Any:
     address = builder.bitcast(pointer_to(context, builder, signature.args[0], v[0], v[1]), BYTE_POINTER)
     name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [BYTE_POINTER, I32, I32, I32])
     function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-    builder.call(function, [address, *(ir.Constant(I32, i) for i in (int(write), 3, 1))])
+    builder.call(function, [address, *(ir.Constant(I32, i) for i in (int(write), near, 1))])
     return context.get_dummy_value()
 
 
@@ -384,6 +385,12 @@ def _emit_prefetch(context: Any, builder: ir.IRBuilder, signature: Any, v: Any, 
 def prefetch(_: Any, array: Any, at: Any) -> Any:
     """Ask for the cache line of one item, which is about to be read."""
     return types.void(array, types.intp), functools.partial(_emit_prefetch, write=False)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch_soon(_: Any, array: Any, at: Any) -> Any:
+    """Ask for the cache line of one item in the second cache: it is not needed yet."""
+    return types.void(array, types.intp), functools.partial(_emit_prefetch, write=False, near=2)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

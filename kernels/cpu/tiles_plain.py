@@ -78,5 +78,10 @@ def prefetch(array, at):
 
 
 @kernel
+def prefetch_soon(array, at):
+    """See `kernels.cpu.tiles`: nothing to do."""
+
+
+@kernel
 def prefetch_to_write(array, at):
     """See `kernels.cpu.tiles`: nothing to do."""
