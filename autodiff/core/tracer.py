@@ -6,6 +6,7 @@ Operators, ufuncs (``__array_ufunc__``), NumPy functions (``__array_function__``
 
 from __future__ import annotations
 
+import importlib
 import math
 import operator
 import types
@@ -111,6 +112,34 @@ class Tracer(Traced):
     def nbytes(self) -> int:
         """Bytes of all elements."""
         return self.size * self.itemsize
+
+    # -- the Python array API standard --------------------------------------------------------------------
+
+    def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
+        """Return `autodiff.array_api`, the namespace of the standard for traced and plain arrays."""
+        xp = importlib.import_module("autodiff.array_api")
+        if api_version not in xp.SUPPORTED_VERSIONS:
+            raise ValueError(
+                f"__array_namespace__: unknown api_version {api_version!r}; {xp.__array_api_version__} is."
+            )
+        return xp
+
+    @property
+    def device(self) -> Any:
+        """Where the values are: ``"cpu"``."""
+        return getattr(concrete(self), "device", "cpu") if hasattr(self, "primal") else "cpu"
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tracer:
+        """Return the array itself, which is where it can be."""
+        if device != self.device or stream is not None:
+            raise ValueError(f"to_device: {describe(self)} is on {self.device!r} and cannot go to {device!r}.")
+        return self
+
+    def __dlpack__(self, **_keywords: Any) -> NoReturn:
+        raise self.refuse("__dlpack__() (np.from_dlpack, or another library's)")
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)  # kDLCPU, number 0
 
     def __len__(self) -> int:
         if not self.shape:
