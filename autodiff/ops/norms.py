@@ -114,7 +114,7 @@ def _matrix_norm(x: Any, kind: Any, axes: tuple[int, ...], keepdims: bool) -> An
 def _spectral_norm(x: Any, kind: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     """Largest singular value, smallest, or the sum of all."""
     s = np.linalg.svdvals(np.moveaxis(x, axes, (-2, -1)))
-    y = {2: np.max, -2: np.min, "nuc": np.sum}[kind](s, axis=-1)
+    y = np.sum(s, axis=-1) if kind == "nuc" else (np.max if kind > 0 else np.min)(s, axis=-1)
     return np.reshape(y, reduced_shape(shape_of(x), axes, keepdims=True)) if keepdims else y
 
 

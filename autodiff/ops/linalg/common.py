@@ -8,7 +8,10 @@ import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, elementwise, linear
 from autodiff.core.errors import describe
+from autodiff.core.forward import Dual
+from autodiff.core.linear import LinearTracer
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.variable import Variable
 from autodiff.ops.joining import stack
 from autodiff.ops.products import as_array, conjugated, swapped
 
@@ -24,6 +27,7 @@ __all__ = [
     "numbers",
     "quiet",
     "ratio",
+    "read",
     "real_spec",
     "square",
     "triangle",
@@ -207,9 +211,17 @@ def gaps(w: Any) -> tuple[Any, Any]:
     return np.where(same, np.zeros((), dtype), np.where(itself, np.full((), np.inf, dtype), gap)), same
 
 
+def read(ct: Any) -> Any:
+    """Where an adjoint is not 0; everywhere, if it has no value (a pullback is being transposed)."""
+    value = ct
+    while isinstance(value, (Dual, Variable)):
+        value = value.primal
+    return np.ones(shape_of(ct), bool) if isinstance(value, LinearTracer) else ct != 0
+
+
 def _watch(ct: Any, _y: Any, _x: Any, same: Any) -> Any:
-    read = np.any(ct != 0, axis=-2, keepdims=True)
-    return np.where(np.logical_and(same, read), np.full((), np.nan, dtype_of(ct)), ct)
+    some = np.any(read(ct), axis=-2, keepdims=True)
+    return np.where(np.logical_and(same, some), np.full((), np.nan, dtype_of(ct)), ct)
 
 
 # The result itself; but an adjoint that reads one of several columns that cannot be told apart meets NaN there.

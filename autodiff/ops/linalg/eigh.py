@@ -18,7 +18,7 @@ import numpy as np
 from autodiff.core import Operation, Sample, Spec, explicit, implements
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.cholesky import positive
-from autodiff.ops.linalg.common import Memo, adjoint, gaps, hermitian, ratio, real_spec, square, watched
+from autodiff.ops.linalg.common import Memo, adjoint, gaps, hermitian, ratio, read, real_spec, square, triangle, watched
 from autodiff.ops.products import conjugated
 
 __all__ = ["eigh", "eigvalsh", "still_phase"]
@@ -42,6 +42,13 @@ def _values_tangent(t: Any, _y: Any, a: Any, lower: bool, known: Memo) -> Any:
     return np.real(np.sum(conjugated(v) * (hermitian(t, lower=lower) @ v), axis=-2))
 
 
+def _values_cotangent(ct: Any, _y: Any, a: Any, lower: bool, known: Memo) -> Any:
+    """``V ct V^H``, in which eigenvectors that are not asked for have no part, so that their derivatives have none."""
+    v = _vectors(a, lower=lower, known=known)
+    v = np.where(read(ct)[..., None, :], v, np.zeros((), dtype_of(v)))
+    return triangle(conjugated((v * ct[..., None, :]) @ adjoint(v)), lower=lower)
+
+
 def _vectors_tangent(t: Any, y: Any, a: Any, lower: bool, known: Memo) -> Any:
     gap, same = gaps(_values(a, lower=lower, known=known))
     change = adjoint(y) @ (hermitian(t, lower=lower) @ y)
@@ -58,10 +65,11 @@ def _samples(rng: np.random.Generator) -> list[Sample]:
 
 
 # The diagonal of h has one real entry for each eigenvalue; where `same` holds there is one eigenvalue.
-_values: Operation = explicit(
+_values: Operation = Operation(
+    "eigh_values",
     lambda a, lower, known: _factors(a, lower, known)[0],
-    _values_tangent,
-    name="eigh_values",
+    jvps=(_values_tangent,),
+    vjps=(_values_cotangent,),
     samples=_samples,
     shape=lambda a, lower, known: real_spec(shape_of(a)[:-1], dtype_of(a)),
 )

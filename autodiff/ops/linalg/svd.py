@@ -17,7 +17,7 @@ import numpy as np
 from autodiff.core import Operation, Sample, Spec, explicit, implements
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.kinks import jump
-from autodiff.ops.linalg.common import Memo, adjoint, gaps, matrices, ratio, real_spec, square, watched
+from autodiff.ops.linalg.common import Memo, adjoint, gaps, matrices, ratio, read, real_spec, square, watched
 from autodiff.ops.linalg.eigh import still_phase
 from autodiff.ops.products import conjugated
 
@@ -44,6 +44,16 @@ def _values_tangent(t: Any, y: Any, a: Any, full: bool, known: Memo) -> Any:
     u, vh = u[..., :k], vh[..., :k, :]
     change = np.real(np.sum(conjugated(u) * (t @ adjoint(vh)), axis=-2))
     return np.where(_nonzero(y, shape_of(a))[1], change * jump(y), change)
+
+
+def _values_cotangent(ct: Any, y: Any, a: Any, full: bool, known: Memo) -> Any:
+    """``U ct V^H`` of the singular vectors that are asked for."""
+    k, some = shape_of(y)[-1], read(ct)
+    u, vh = _left(a, full=full, known=known), _right(a, full=full, known=known)
+    u = np.where(some[..., None, :], u[..., :k], np.zeros((), dtype_of(u)))
+    vh = np.where(some[..., None], vh[..., :k, :], np.zeros((), dtype_of(vh)))
+    kinked = np.logical_and(_nonzero(y, shape_of(a))[1], some)
+    return conjugated((u * np.where(kinked, ct * jump(y), ct)[..., None, :]) @ vh)
 
 
 def _turned(t: Any, u: Any, s: Any, v: Any, *, smaller: bool) -> Any:
@@ -95,10 +105,11 @@ def _samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=s),), {"full": False, "known": Memo()}) for s in shapes]
 
 
-_values: Operation = explicit(
+_values: Operation = Operation(
+    "svd_values",
     lambda a, full, known: known_factors(a, full, known)[1],
-    _values_tangent,
-    name="svd_values",
+    jvps=(_values_tangent,),
+    vjps=(_values_cotangent,),
     samples=_samples,
     shape=lambda a, full, known: real_spec((*shape_of(a)[:-2], min(shape_of(a)[-2:])), dtype_of(a)),
 )
