@@ -9,6 +9,7 @@ from autodiff import ops, tree
 from autodiff.core.allocator import keep_freed_memory
 from autodiff.core.spec import Spec
 from autodiff.inspect import EvaluationTrace, trace
+from autodiff.transforms.batching import vmap
 from autodiff.transforms.check import check_grads
 from autodiff.transforms.checkpoint import checkpoint
 from autodiff.transforms.custom import custom_jvp, custom_vjp
@@ -39,6 +40,7 @@ __all__ = [
     "tree",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 
 keep_freed_memory()

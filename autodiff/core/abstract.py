@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.batching import Batched
 from autodiff.core.errors import ShapeOnlyError, describe, leaked_tracer, user_line
 from autodiff.core.forward import Dual
 from autodiff.core.level import Level
@@ -109,8 +110,8 @@ def _stand_in(x: Any) -> Any:
 
 def constant_like(like: Any, shape: tuple[int, ...], dtype: Any, value: int) -> Any:
     """An array of zeros or ones; known by shape alone, and so without memory, if `like` is."""
-    while isinstance(like, (Dual, Variable)):
-        like = like.primal
+    while isinstance(like, (Dual, Variable, Batched)):
+        like = like.value if type(like) is Batched else like.primal
     if type(like) is AbstractTracer and not like.level.closed:
         return AbstractTracer(like.level, Spec(shape, dtype))
     return (np.ones if value else np.zeros)(shape, dtype)[()]

@@ -9,6 +9,7 @@ import numpy as np
 
 __all__ = [
     "AssignmentError",
+    "BatchingError",
     "ConversionError",
     "DifferentiationError",
     "LeakedTracerError",
@@ -42,6 +43,10 @@ class MissingAttributeError(DifferentiationError, AttributeError):
 
 class TracedIndexError(DifferentiationError, IndexError):
     """A traced value of a floating dtype was used as a position."""
+
+
+class BatchingError(DifferentiationError):
+    """A program under `vmap` asked for one value where there is one for each example."""
 
 
 class LeakedTracerError(DifferentiationError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.batching import Batched
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe, user_line
 from autodiff.core.level import Level
 from autodiff.core.reverse import Node, input_node, pull_back
@@ -95,6 +96,8 @@ class LinearLevel(Level):
 def is_zero(x: Any) -> bool:
     """Whether a constant is zero, or not known by value."""
     x = concrete(x)
+    while type(x) is Batched:
+        x = concrete(x.value)
     return isinstance(x, Tracer) or not np.any(x)
 
 

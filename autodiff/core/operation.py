@@ -83,10 +83,14 @@ class Operation:
         Linear with coefficients that are finite and not negative, so that marks can pass through it.
     selects : bool
         Structural, and it leaves entries out (indexing, `max`): these are marked in the backward sweep.
+    batch : callable or None
+        How `vmap` applies the operation to many examples at once (`autodiff.core.batching`). Elementwise operations
+        need none.
     """
 
     __slots__ = (
         "_keeps",
+        "batch",
         "boundary",
         "call",
         "cuts",
@@ -131,6 +135,7 @@ class Operation:
         smooth: bool = True,
         scatter: Rule | None = None,
         selects: bool = False,
+        batch: Rule | None = None,
         register: bool = True,
     ) -> None:
         self.name = name
@@ -152,6 +157,7 @@ class Operation:
         self.variadic = variadic
         self.smooth = smooth
         self.scatter = scatter
+        self.batch = batch
         self.selects = selects or scatter is not None
         self.single = isinstance(self, Single) and not self.selects  # its backward step needs no loop
         self.pair = isinstance(self, Binary) and not is_elementwise and not structural  # nor does this one's
@@ -319,6 +325,7 @@ def linear(
     nargs: int = 1,
     structural: bool = False,
     scatter: Rule | None = None,
+    batch: Rule | None = None,
 ) -> Operation:
     """Register an operation that is linear in its first argument.
 
@@ -334,6 +341,7 @@ def linear(
         shape=shape,
         structural=structural,
         scatter=scatter,
+        batch=batch,
     )
     op.jvps = (_substitute(op, 0),) + (None,) * (nargs - 1)
     return op
@@ -346,6 +354,7 @@ def multilinear(
     samples: Callable[[np.random.Generator], list[Sample]],
     shape: Callable[..., Any],
     variadic: bool = False,
+    batch: Rule | None = None,
 ) -> Operation:
     """Register an operation that is linear in each argument by itself (``matmul``, ``einsum``).
 
@@ -360,6 +369,7 @@ def multilinear(
         samples=samples,
         shape=shape,
         variadic=variadic,
+        batch=batch,
     )
     op.jvps = (_substitute_variadic(op),) if variadic else tuple(_substitute(op, i) for i in range(len(transposes)))
     return op
@@ -373,6 +383,7 @@ def explicit(
     shape: Callable[..., Any],
     boundary: Sequence[Boundary] = (),
     smooth: bool = True,
+    batch: Rule | None = None,
 ) -> Operation:
     """Register an operation by its forward rules ``rule(t, y, *args, **params)``, linear in `t`.
 
@@ -387,15 +398,22 @@ def explicit(
         shape=shape,
         boundary=boundary,
         smooth=smooth,
+        batch=batch,
     )
 
 
-def constant(fn: Callable[..., Any], *, name: str | None = None, shape: Callable[..., Any] | None = None) -> Operation:
+def constant(
+    fn: Callable[..., Any],
+    *,
+    name: str | None = None,
+    shape: Callable[..., Any] | None = None,
+    batch: Rule | None = None,
+) -> Operation:
     """Register a function whose derivative is zero or undefined: comparisons, ``floor``, ``argmax``.
 
     Traced arguments are replaced by their primal values, so the result is a plain array.
     """
-    op = Operation(name or fn.__name__, fn, shape=shape, is_elementwise=shape is None)
+    op = Operation(name or fn.__name__, fn, shape=shape, is_elementwise=shape is None, batch=batch)
     if isinstance(fn, np.ufunc):
         UFUNCS[fn] = op
     return op

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Boundary, Operation, Sample, Spec, constant, elementwise, linear
+from autodiff.core.batching import pointwise
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import cpu, kernels_enabled
@@ -51,7 +52,7 @@ def _compiled(x: Any) -> bool:
 
 # -- relu ----------------------------------------------------------------------------------------------------
 
-_frozen = constant(lambda y: y, name="frozen", shape=lambda y: Spec(shape_of(y), dtype_of(y)))
+_frozen = constant(lambda y: y, name="frozen", shape=lambda y: Spec(shape_of(y), dtype_of(y)), batch=pointwise)
 
 
 def _gate_value(t: Any, y: Any) -> Any:
@@ -68,6 +69,7 @@ _gate: Operation = linear(
     structural=True,
     samples=lambda rng: [Sample((rng.normal(size=s), rng.normal(size=s))) for s in ((3, 4), (), (0,))],
     shape=lambda t, y: Spec(np.broadcast_shapes(shape_of(t), shape_of(y)), dtype_of(t)),
+    batch=pointwise,
 )
 _relu = elementwise(
     lambda x: cpu().relu(x) if _compiled(x) else np.maximum(x, 0),

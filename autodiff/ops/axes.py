@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, concrete, implements, install_method, linear
+from autodiff.core.batching import along
 from autodiff.core.errors import describe
 from autodiff.core.spec import shape_of
 from autodiff.ops.joining import as_array, concatenate, operands
@@ -147,6 +148,7 @@ _flip: Operation = linear(
         Sample((rng.normal(size=()),), {"axis": ()}),
     ],
     shape=lambda x, axis: Spec(x.shape, x.dtype),
+    batch=along("axis"),
 )
 _roll: Operation = linear(
     np.roll,
@@ -159,6 +161,7 @@ _roll: Operation = linear(
         Sample((rng.normal(size=(0, 2)),), {"shift": (1,), "axis": (0,)}),
     ],
     shape=lambda x, shift, axis: Spec(x.shape, x.dtype),
+    batch=along("axis"),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, implements, install_method, linear
+from autodiff.core.batching import along
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.joining import concatenate, stack
@@ -32,6 +33,7 @@ _cumsum = linear(
     structural=True,
     samples=_samples,
     shape=lambda x, axis: Spec(x.shape, _sum_dtype(x)),
+    batch=along("axis"),
 )
 
 
@@ -92,6 +94,7 @@ _recurrence: Operation = Operation(
         for reverse in (False, True)
     ],
     shape=lambda a, b, axis, reverse: Spec(b.shape, np.result_type(a.dtype, b.dtype)),
+    batch=along("axis"),
 )
 _cumprod = Operation(
     "cumprod",
@@ -101,6 +104,7 @@ _cumprod = Operation(
     vjps=(lambda ct, y, x, axis: _recurrence_adjoint(ct, x, axis, False) * _before(y, axis, False, 1.0),),
     samples=lambda rng: [*_samples(rng), Sample((np.array([0.5, 0.0, 2.0, 0.0, 3.0]),), {"axis": 0})],
     shape=lambda x, axis: Spec(x.shape, _sum_dtype(x)),
+    batch=along("axis"),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Boundary, Sample, Spec, Tracer, elementwise, implements, install_method, linear
+from autodiff.core.batching import pointwise
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of
 from autodiff.ops.elementwise import conjugate
@@ -31,6 +32,7 @@ cast = linear(
     ],
     shape=lambda x, dtype: Spec(x.shape, dtype),
     structural=True,
+    batch=pointwise,
 )
 
 

@@ -70,6 +70,16 @@ def _transpose(i: int, ct: Any, _y: Any, *operands: Any, subscripts: str) -> Any
     )
 
 
+def _batch(call: Any, batched: Any, *operands: Any, subscripts: str) -> Any:
+    """Give the batch axis an index of its own."""
+    inputs, out = subscripts.split("->")
+    new = next((c for c in reversed(LETTERS) if c not in subscripts), "")
+    terms = [new + term if b else term for term, b in zip(inputs.split(","), batched, strict=True)]
+    if not new:
+        raise ValueError(f"np.einsum: no letter is left for the batch axis in {subscripts!r}.")
+    return call(*operands, subscripts=f"{','.join(terms)}->{new}{out}")
+
+
 _transpose.skips = "own"  # type: ignore[attr-defined]
 
 _einsum = multilinear(
@@ -89,6 +99,7 @@ _einsum = multilinear(
         )
     ],
     shape=_result,
+    batch=_batch,
 )
 
 

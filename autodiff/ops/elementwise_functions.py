@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Boundary, Operation, Sample, Spec, constant, explicit, implements, install_method
+from autodiff.core.batching import pointwise
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import shape_of
 from autodiff.core.tracer import concrete
@@ -42,6 +43,7 @@ _sinc: Operation = explicit(
     ],
     shape=lambda x, n=0: Spec(x.shape, x.dtype),
     boundary=(Boundary((0.0,), (0.0,)), Boundary((1.0,), (-1.0,))),
+    batch=pointwise,
 )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, concrete, constant, implements, install_method
+from autodiff.core.batching import along
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.reductions import NOT_GIVEN, _refuse, as_array, flag, masked, reduced_shape, reduction_samples, spread
 
@@ -47,6 +49,7 @@ def _extremum(ufunc: np.ufunc, name: str) -> Operation:
         selects=True,
         samples=_samples,
         shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
+        batch=along("axis"),
     )
 
 
@@ -119,11 +122,20 @@ def _ignoring_nan(
     return np.where(none, np.asarray(np.nan, dtype_of(a)), y)
 
 
+def _position_of_many(call: Any, _batched: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Positions in each example: without an axis, in the flattened one."""
+    if axis is not None:
+        return call(x, axis=axis + 1 if axis >= 0 else axis, keepdims=keepdims)
+    n, ndim = shape_of(x)[0], len(shape_of(x)) - 1
+    size = math.prod(shape_of(x)[1:])
+    return np.reshape(call(np.reshape(x, (n, size)), axis=1, keepdims=False), (n, *(1,) * (ndim * keepdims)))
+
+
 def _position(fn: Any) -> Any:
     def shape(x: Any, axis: Any = None, keepdims: bool = False) -> Spec:
         return Spec(reduced_shape(x.shape, axis, keepdims), np.intp)
 
-    return constant(fn, shape=shape)
+    return constant(fn, shape=shape, batch=_position_of_many)
 
 
 def _without_nan(name: str, a: Any, fill: float, axis: Any) -> Any:

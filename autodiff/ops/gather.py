@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, concrete, linear
+from autodiff.core.batching import Batched, aligned, size_of, spread
 from autodiff.core.errors import ShapeOnlyError, describe, user_line
 from autodiff.core.forward import Dual
 from autodiff.core.spec import dtype_of, shape_of
@@ -62,6 +63,61 @@ def _block_start(pattern: Any, ndim: int) -> int:
     return sum(ndim - used if part is Ellipsis else 1 for part in pattern[:first])
 
 
+def _block_ndim(arrays: Any, batched: Any = ()) -> int:
+    """Number of axes that index arrays have together, as one example has them."""
+    flags = batched or (False,) * len(arrays)
+    return int(max(len(shape_of(i)) - b for i, b in zip(arrays, flags, strict=True)))
+
+
+def _batch_plan(batched: Any, arrays: Any, pattern: Any, ndim: int) -> tuple[Any, Any, list[int], list[int]]:
+    """Pattern and index arrays for all examples; axes of their result, and where they belong: the batch axis first."""
+    block, start = _block_ndim(arrays, batched[1:]), _block_start(pattern, ndim)
+    if not any(batched[1:]):  # the same entries of each example: a slice for the batch axis
+        new = (slice(None), *pattern)
+        return (new, arrays, [block], [0]) if _block_start(new, ndim + 1) == 0 else (new, arrays, [], [])
+    own = tuple([aligned(i, block) if b else i for i, b in zip(arrays, batched[1:], strict=True)])
+    if not batched[0]:
+        return pattern, own, [start], [0]
+    numbers = np.arange(size_of(batched[1:], arrays)).reshape((-1,) + (1,) * block)
+    inner = range(1, 1 + block)
+    return (SLOT, *pattern), (numbers, *own), list(inner), [start + i for i in inner]
+
+
+def written_out(parts: Any, ndim: int) -> tuple[Any, ...]:
+    """Index of an array with `ndim` axes with slices instead of an ellipsis, so that further axes may follow."""
+    parts = parts if type(parts) is tuple else (parts,)
+    at = next((k for k, part in enumerate(parts) if part is Ellipsis), None)
+    if at is None:
+        return tuple(parts)
+    used = sum(_consumed(part) for part in parts)
+    return (*parts[:at], *(slice(None),) * (ndim - used), *parts[at + 1 :])
+
+
+def _consumed(part: Any) -> int:
+    """How many axes a part of an index speaks of."""
+    if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
+        return 0
+    return int(part.ndim) if isinstance(part, np.ndarray) and part.dtype.kind == "b" else 1
+
+
+def _batch_gather(call: Any, batched: Any, x: Any, *arrays: Any, pattern: Any) -> Any:
+    new, own, source, target = _batch_plan(batched, arrays, pattern, len(shape_of(x)) - batched[0])
+    y = call(x, *own, pattern=new)
+    return np.moveaxis(y, source, target) if source != target else y
+
+
+def _batch_scatter(call: Any, batched: Any, ct: Any, *arrays: Any, pattern: Any, shape: Any) -> Any:
+    n = size_of(batched, (ct, *arrays))
+    if any(batched[1:]) and not batched[0]:
+        ct, batched = spread(ct, n), (True, *batched[1:])
+    if not any(batched[1:]):  # entries of all examples side by side: what is added goes in whole rows
+        y = call(np.moveaxis(ct, 0, -1), *arrays, pattern=written_out(pattern, len(shape)), shape=(*shape, n))
+        return np.moveaxis(y, -1, 0)
+    new, own, source, target = _batch_plan(batched, arrays, pattern, len(shape))
+    ct = np.moveaxis(ct, target, source) if source != target else ct
+    return call(ct, *own, pattern=new, shape=(n, *shape))
+
+
 gather: Operation = linear(
     lambda x, *arrays, pattern: x[_filled(pattern, arrays)],
     lambda ct, _y, _x, *arrays, pattern: scatter(ct, *arrays, pattern=pattern, shape=shape_of(_x)),
@@ -74,6 +130,7 @@ gather: Operation = linear(
         Sample((rng.normal(size=(3, 4)), np.array([0, 2, 2])), {"pattern": (SLOT, slice(1, None, 2))}),
     ],
     shape=_shape,
+    batch=_batch_gather,
 )
 scatter: Operation = linear(
     _scatter,
@@ -85,6 +142,7 @@ scatter: Operation = linear(
         Sample((rng.normal(size=(3, 2)), np.array([1, 1, 3])), {"pattern": (SLOT,), "shape": (4, 2)}),
     ],
     shape=lambda ct, *arrays, pattern, shape: Spec(shape, ct.dtype),
+    batch=_batch_scatter,
 )
 
 
@@ -96,6 +154,8 @@ def position(index: Tracer) -> Any:
     if not isinstance(x, Tracer) or x.dtype.kind in "iu":
         return x
     x = concrete(x)
+    if isinstance(x, Batched):
+        raise x.refuse("x[mask]")
     if isinstance(x, Tracer):
         raise ShapeOnlyError(
             f"x[mask] with the mask {describe(x)}: the shape of the result depends on the values of the mask, and only "

@@ -13,7 +13,7 @@ from autodiff.core.errors import TracedIndexError, describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import Node, Variable
 from autodiff.ops.accumulate import add_at, selects_once
-from autodiff.ops.gather import gathered, position
+from autodiff.ops.gather import gathered, position, written_out
 
 __all__ = ["getitem", "scatter_add"]
 
@@ -58,6 +58,31 @@ def _samples(rng: np.random.Generator) -> list[Sample]:
     ]
 
 
+def _batch_getitem(call: Any, _batched: Any, x: Any, index: Any) -> Any:
+    """The same entries of each example; NumPy puts the axes of scattered index arrays first, before the batch axis."""
+    parts = written_out(index, len(shape_of(x)) - 1)
+    y = call(x, index=(slice(None), *parts))
+    block = _leading_block(parts)
+    return np.moveaxis(y, block, 0) if block else y
+
+
+def _leading_block(parts: tuple[Any, ...]) -> int:
+    """Number of axes that index arrays have together, if they are not next to each other (and so come first); or 0."""
+    arrays = [isinstance(p, (np.ndarray, bool, np.bool_)) for p in parts]
+    places = [k for k, (p, a) in enumerate(zip(parts, arrays, strict=True)) if a or isinstance(p, (int, np.integer))]
+    if not any(arrays) or places[-1] - places[0] < len(places):
+        return 0
+    found = [np.asarray(p) for p in parts if not isinstance(p, slice) and p is not None]
+    return max(1 if p.dtype.kind == "b" else p.ndim for p in found)
+
+
+def _batch_scatter_add(call: Any, _batched: Any, ct: Any, index: Any, shape: Any) -> Any:
+    """Entries of all examples side by side: what is added goes in whole rows."""
+    n = shape_of(ct)[0]
+    y = call(np.moveaxis(ct, 0, -1), index=written_out(index, len(shape)), shape=(*shape, n))
+    return np.moveaxis(y, -1, 0)
+
+
 _getitem: Operation = linear(
     lambda x, index: x[index],
     lambda ct, _y, _x, index: scatter_add(ct, index=index, shape=shape_of(_x)),
@@ -66,6 +91,7 @@ _getitem: Operation = linear(
     scatter=_scatter_into,
     samples=_samples,
     shape=_indexed_shape,
+    batch=_batch_getitem,
 )
 scatter_add: Operation = linear(
     _scatter_add,
@@ -80,6 +106,7 @@ scatter_add: Operation = linear(
         Sample((rng.normal(size=(0,)),), {"index": np.array([False, False]), "shape": (2,)}),
     ],
     shape=lambda x, index, shape: Spec(shape, x.dtype),
+    batch=_batch_scatter_add,
 )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, implements
 from autodiff.core.abstract import constant_like
+from autodiff.core.batching import along
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 
@@ -56,6 +57,7 @@ def _joining(
         variadic=True,
         shape=shape,
         samples=samples,
+        batch=along("axis"),
     )
     return op
 

@@ -43,6 +43,14 @@ def _diagonal_shape(x: Any, offset: int, axis1: int, axis2: int) -> Spec:
     return Spec(np.diagonal(np.broadcast_to(np.zeros((), bool), x.shape), offset, axis1, axis2).shape, x.dtype)
 
 
+def _batch_diagonal(call: Any, _batched: Any, x: Any, axis1: int, axis2: int, **place: Any) -> Any:
+    return call(x, axis1=axis1 + (axis1 >= 0), axis2=axis2 + (axis2 >= 0), **place)
+
+
+def _batch_embedded(call: Any, _batched: Any, x: Any, axis1: int, axis2: int, shape: Any, **place: Any) -> Any:
+    return call(x, axis1=axis1 + (axis1 >= 0), axis2=axis2 + (axis2 >= 0), shape=(shape_of(x)[0], *shape), **place)
+
+
 _diagonal: Operation = linear(
     np.diagonal,
     lambda ct, _y, _x, **place: _embedded(ct, shape=shape_of(_x), **place),
@@ -56,6 +64,7 @@ _diagonal: Operation = linear(
         )
     ],
     shape=_diagonal_shape,
+    batch=_batch_diagonal,
 )  # fmt: skip
 _embedded: Operation = linear(
     _embed,
@@ -67,6 +76,7 @@ _embedded: Operation = linear(
         for s, offset, i, j, shape in (((3,), 0, 0, 1, (3, 3)), ((3,), 1, 0, 1, (3, 4)), ((3, 2), -2, 2, 0, (2, 3, 4)))
     ],
     shape=lambda x, offset, axis1, axis2, shape: Spec(shape, x.dtype),
+    batch=_batch_embedded,
 )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import UFUNCS, Sample, Spec, Tracer, implements, install_method, install_operator, multilinear
+from autodiff.core.batching import aligned, stacked
 from autodiff.core.errors import describe, missing_rule
 from autodiff.core.operation import Binary, Operation
 from autodiff.core.spec import dtype_of, shape_of
@@ -102,6 +103,60 @@ def _matmul_samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=a), rng.normal(size=b))) for a, b in shapes]
 
 
+def _batch(call: Any, batched: Any, a: Any, b: Any) -> Any:
+    """Products of all examples: one large product where an operand is shared."""
+    na, nb = len(shape_of(a)) - batched[0], len(shape_of(b)) - batched[1]
+    if all(batched):
+        return _batch_both(call, a, b, na, nb)
+    return _batch_left(call, a, b, na, nb) if batched[0] else _batch_right(call, a, b, na, nb)
+
+
+def _batch_left(call: Any, a: Any, b: Any, na: int, nb: int) -> Any:
+    """Each example's `a` times one `b`."""
+    if nb > 2 and na > 1:
+        return call(aligned(a, nb - 2, 2), b)
+    if nb > 2:  # vectors: one matrix of them for each matrix of the stack
+        return np.moveaxis(call(a, b), -2, 0)
+    if na == 1:
+        return call(a, b)
+    shape = shape_of(a)
+    rows = np.reshape(a, (math.prod(shape[:-1]), shape[-1]))
+    return np.reshape(call(rows, b), (*shape[:-1], *shape_of(b)[1:]))
+
+
+def _batch_right(call: Any, a: Any, b: Any, na: int, nb: int) -> Any:
+    """One `a` times each example's `b`."""
+    if nb == 1:
+        return call(b, a if na == 1 else np.transpose(a)) if na < 3 else np.moveaxis(call(a, np.transpose(b)), -1, 0)
+    if nb > 2 or na > 2:
+        return call(a, b if na < 2 else aligned(b, na - 2, 2))
+    n, k, m = shape_of(b)
+    columns = np.reshape(np.moveaxis(b, 1, 0), (k, n * m))
+    y = np.reshape(call(a, columns), (*shape_of(a)[:-1], n, m))
+    return y if na == 1 else np.moveaxis(y, 1, 0)
+
+
+def _batch_both(call: Any, a: Any, b: Any, na: int, nb: int) -> Any:
+    """Each example's `a` times its own `b`."""
+    if na == nb == 1:
+        return np.einsum("bi,bi->b", a, b)
+    if na == 1:
+        a = np.reshape(a, (shape_of(a)[0], 1, shape_of(a)[1]))
+        return _without(call(aligned(a, nb - 2, 2), b), -2)
+    if nb == 1:
+        b = np.reshape(b, (*shape_of(b), 1))
+        return _without(call(a, aligned(b, na - 2, 2)), -1)
+    n = max(na, nb) - 2
+    return call(aligned(a, n, 2), aligned(b, n, 2))
+
+
+def _without(y: Any, axis: int) -> Any:
+    """Drop an axis of length 1."""
+    shape = list(shape_of(y))
+    del shape[axis]
+    return np.reshape(y, tuple(shape))
+
+
 # The operator computes the value: it reaches the tracers of an outer transform directly, the ufunc does not.
 _matmul = Binary(
     "matmul",
@@ -111,6 +166,7 @@ _matmul = Binary(
     linear_args=frozenset({0, 1}),
     samples=_matmul_samples,
     shape=matmul_shape,
+    batch=_batch,
 )
 _matmul.call = product
 install_operator("matmul", _matmul)
@@ -299,6 +355,7 @@ _cross: Operation = multilinear(
         for a, b in (((3,), (3,)), ((2, 3), (2, 3)), ((2, 1, 3), (4, 3)), ((0, 3), (3,)))
     ],
     shape=lambda a, b: Spec(np.broadcast_shapes(a.shape, b.shape), np.result_type(a.dtype, b.dtype)),
+    batch=stacked(1),
 )
 
 

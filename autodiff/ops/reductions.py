@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, concrete, constant, implements, install_method, linear
+from autodiff.core.batching import along
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.kinks import kink
@@ -90,6 +91,7 @@ _sum = linear(
     structural=True,
     samples=reduction_samples,
     shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), _sum_dtype(x)),
+    batch=along("axis"),
 )
 
 
@@ -143,6 +145,7 @@ _mean = linear(
     shape=lambda x, axis, keepdims: Spec(
         reduced_shape(x.shape, axis, keepdims), x.dtype if x.dtype.kind in "fc" else np.float64
     ),
+    batch=along("axis"),
 )
 
 
@@ -226,6 +229,7 @@ _prod = Operation(
         Sample((np.array([[0.5, 0.0, 2.0], [0.0, 1.5, 0.0], [1.0, 2.0, 3.0]]),), {"axis": 1, "keepdims": False}),
     ],
     shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), _sum_dtype(x)),
+    batch=along("axis"),
 )
 
 
@@ -400,7 +404,10 @@ def nanstd(
 
 def _constant_reduction(fn: Any, name: str, dtype: Any) -> Any:
     return constant(
-        fn, name=name, shape=lambda x, axis=None, keepdims=False: Spec(reduced_shape(x.shape, axis, keepdims), dtype)
+        fn,
+        name=name,
+        shape=lambda x, axis=None, keepdims=False: Spec(reduced_shape(x.shape, axis, keepdims), dtype),
+        batch=along("axis"),
     )
 
 

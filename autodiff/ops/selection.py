@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Spec, Tracer, constant, elementwise, implements, install_method
+from autodiff.core.batching import Batched
 from autodiff.core.errors import ShapeOnlyError, describe, missing_rule, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import concrete
@@ -215,6 +216,8 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
 def _known(name: str, x: Any) -> Any:
     """Return the plain value of an argument of which only the value counts."""
     x = concrete(_array(x) if isinstance(x, (list, tuple)) else x)
+    if isinstance(x, Batched):
+        raise x.refuse(name)
     if isinstance(x, Tracer):
         raise ShapeOnlyError(
             f"{name}({describe(x)}): the result depends on values, but only shapes and dtypes are known{user_line()}. "

@@ -10,6 +10,7 @@ import numpy as np
 
 from autodiff.core import Sample, Spec, concrete, implements, install_method, linear
 from autodiff.core.abstract import constant_like
+from autodiff.core.batching import aligned
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 
@@ -37,6 +38,7 @@ _reshape = linear(
         Sample((rng.normal(size=()),), {"shape": (1, 1)}),
     ],
     shape=lambda x, shape: Spec(shape, x.dtype),
+    batch=lambda call, _batched, x, shape: call(x, shape=(shape_of(x)[0], *shape)),
 )
 _broadcast_to = linear(
     np.broadcast_to,
@@ -48,6 +50,7 @@ _broadcast_to = linear(
         Sample((rng.normal(size=()),), {"shape": (2,)}),
     ],
     shape=lambda x, shape: Spec(shape, x.dtype),
+    batch=lambda call, _batched, x, shape: call(aligned(x, len(shape)), shape=(shape_of(x)[0], *shape)),
 )
 
 
@@ -101,6 +104,7 @@ _transpose = linear(
     structural=True,
     samples=lambda rng: [Sample((rng.normal(size=(2, 3, 4)),), {"axes": (2, 0, 1)})],
     shape=lambda x, axes: Spec(tuple(x.shape[i] for i in axes), x.dtype),
+    batch=lambda call, _batched, x, axes: call(x, axes=(0, *[i + 1 for i in axes])),
 )
 
 
