@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Sample, Spec, explicit, implements
+from autodiff.core.batching import along
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.joining import stack
 from autodiff.ops.kinks import kink
@@ -26,7 +27,9 @@ def _norm_value(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
         y = np.linalg.norm(np.ravel(x))
         return np.reshape(y, (1,) * len(axes)) if keepdims else y
     if len(axes) > 2:
-        raise ValueError(f"np.linalg.norm: {len(axes)} of {len(shape_of(x))} axes; give one axis, two, or none.")
+        rest = np.moveaxis(x, axes, range(-len(axes), 0))
+        y = np.linalg.norm(np.reshape(rest, (*rest.shape[: -len(axes)], -1)), axis=-1)
+        return np.expand_dims(y, axes) if keepdims else y
     return np.linalg.norm(x, axis=axes[0] if len(axes) == 1 else axes, keepdims=keepdims)
 
 
@@ -53,13 +56,19 @@ def _samples(rng: np.random.Generator) -> list[Sample]:
 
 
 _unit = explicit(
-    _unit_value, _unit_tangent, name="unit", samples=_samples, shape=lambda x, axes: Spec(x.shape, x.dtype)
+    _unit_value,
+    _unit_tangent,
+    name="unit",
+    samples=_samples,
+    batch=along("axes"),
+    shape=lambda x, axes: Spec(x.shape, x.dtype),
 )
 _norm = explicit(
     _norm_value,
     lambda t, _y, x, axes, keepdims: _inner(_unit(x, axes=axes), t, axes, keepdims),
     name="norm",
     samples=lambda rng: [Sample(s.args, {**s.params, "keepdims": k}) for s in _samples(rng) for k in (False, True)],
+    batch=along("axes"),
     shape=lambda x, axes, keepdims: Spec(reduced_shape(x.shape, axes, keepdims), np.zeros(0, x.dtype).real.dtype),
 )
 

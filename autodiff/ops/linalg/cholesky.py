@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, implements
+from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import adjoint, hermitian, square, triangle
 from autodiff.ops.linalg.triangular import solve_triangular
@@ -49,6 +50,7 @@ _factor = Operation(
     jvps=(_tangent,),
     vjps=(_cotangent,),
     samples=lambda rng: [Sample((positive(rng, *s),)) for s in ((3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2))],
+    batch=stacked(2),
     shape=lambda a: Spec(shape_of(a), dtype_of(a)),
 )
 

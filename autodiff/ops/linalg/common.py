@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, elementwise, linear
+from autodiff.core.batching import stacked
 from autodiff.core.errors import describe
 from autodiff.core.forward import Dual
 from autodiff.core.linear import LinearTracer
@@ -154,6 +155,7 @@ hermitian: Operation = linear(
     lambda ct, _y, _x, lower: _triangle(ct, lower=lower),
     name="hermitian",
     samples=_square_samples,
+    batch=stacked(2),
     shape=lambda x, lower: Spec(x.shape, x.dtype),
 )
 _triangle: Operation = linear(
@@ -161,6 +163,7 @@ _triangle: Operation = linear(
     lambda ct, _y, _x, lower: hermitian(ct, lower=lower),
     name="hermitian_triangle",
     samples=_square_samples,
+    batch=stacked(2),
     shape=lambda x, lower: Spec(x.shape, x.dtype),
 )
 
@@ -231,6 +234,7 @@ _watched = linear(
     name="watched_columns",
     nargs=2,
     samples=lambda rng: [Sample((rng.normal(size=(2, 3, 3)), np.zeros((3, 3), bool)))],
+    batch=stacked(2),
     shape=lambda x, same: Spec(x.shape, x.dtype),
 )
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, constant, explicit, implements
+from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.kinks import kink
 from autodiff.ops.linalg.common import quiet, real_spec, square
@@ -44,6 +45,7 @@ _regular: Operation = explicit(
     lambda t, y, a: y * _paired(swapped(quiet_inverse(a)), t),
     name="regular_det",
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a: Spec(shape_of(a)[:-2], dtype_of(a)),
 )
 
@@ -77,7 +79,10 @@ def _shift(a: Any) -> Any:
 
 
 _shifted = constant(
-    _shift, name="det_shift", shape=lambda a: Spec((*shape_of(a)[:-2], 5, shape_of(a)[-1]), dtype_of(a))
+    _shift,
+    name="det_shift",
+    batch=stacked(2),
+    shape=lambda a: Spec((*shape_of(a)[:-2], 5, shape_of(a)[-1]), dtype_of(a)),
 )
 
 
@@ -106,6 +111,7 @@ _det: Operation = explicit(
     lambda t, _y, a: _paired(_cofactors(a), t),
     name="det",
     samples=lambda rng: [*_samples(rng), Sample((np.outer(rng.normal(size=3), rng.normal(size=3)),))],
+    batch=stacked(2),
     shape=lambda a: Spec(shape_of(a)[:-2], dtype_of(a)),
 )
 
@@ -123,16 +129,21 @@ _logdet: Operation = explicit(
     lambda t, _y, a: np.real(_paired(swapped(quiet_inverse(a)), t)),
     name="logdet",
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a: real_spec(shape_of(a)[:-2], dtype_of(a)),
 )
 _sign_of_real = constant(
-    lambda a: np.linalg.slogdet(a)[0], name="det_sign", shape=lambda a: Spec(shape_of(a)[:-2], dtype_of(a))
+    lambda a: np.linalg.slogdet(a)[0],
+    name="det_sign",
+    batch=stacked(2),
+    shape=lambda a: Spec(shape_of(a)[:-2], dtype_of(a)),
 )
 _sign_of_complex: Operation = explicit(
     lambda a: np.linalg.slogdet(a)[0],
     lambda t, y, a: y * (1j * np.imag(_paired(swapped(quiet_inverse(a)), t))),
     name="det_phase",
     samples=lambda rng: [Sample((s.args[0] + 0.3j * rng.normal(size=s.args[0].shape),)) for s in _samples(rng)],
+    batch=stacked(2),
     shape=lambda a: Spec(shape_of(a)[:-2], dtype_of(a)),
 )
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, explicit, implements
+from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import Memo, gaps, ratio, square, watched
 from autodiff.ops.linalg.eigh import still_phase
@@ -58,6 +59,7 @@ _values: Operation = explicit(
     _values_tangent,
     name="eig_values",
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a, known: _complex(shape_of(a)[:-1], dtype_of(a)),
 )
 _vectors: Operation = explicit(
@@ -65,6 +67,7 @@ _vectors: Operation = explicit(
     _vectors_tangent,
     name="eig_vectors",
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a, known: _complex(shape_of(a), dtype_of(a)),
 )
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, explicit, implements
+from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.cholesky import positive
 from autodiff.ops.linalg.common import Memo, adjoint, gaps, hermitian, ratio, read, real_spec, square, triangle, watched
@@ -71,6 +72,7 @@ _values: Operation = Operation(
     jvps=(_values_tangent,),
     vjps=(_values_cotangent,),
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a, lower, known: real_spec(shape_of(a)[:-1], dtype_of(a)),
 )
 _vectors: Operation = explicit(
@@ -78,6 +80,7 @@ _vectors: Operation = explicit(
     _vectors_tangent,
     name="eigh_vectors",
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a, lower, known: Spec(shape_of(a), dtype_of(a)),
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, implements
+from autodiff.core.batching import stacked
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import numbers, quiet, square
@@ -35,6 +36,7 @@ def _inverse(name: str, fn: Any) -> Operation:
         jvps=(lambda t, y, _a: -(y @ t @ y),),
         vjps=(cotangent,),
         samples=lambda rng: [Sample((_regular(rng, *s),)) for s in ((3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2))],
+        batch=stacked(2),
         shape=lambda a: Spec(shape_of(a), dtype_of(a)),
     )
 
@@ -103,6 +105,7 @@ _solve: Operation = Operation(
     ),
     linear_args=frozenset({1}),
     samples=_solve_samples,
+    batch=stacked(2),
     shape=_solve_shape,
 )
 
@@ -120,6 +123,7 @@ _solve_t: Operation = Operation(
     ),
     linear_args=frozenset({1}),
     samples=_solve_samples,
+    batch=stacked(2),
     shape=_solve_shape,
 )
 

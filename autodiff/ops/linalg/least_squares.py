@@ -12,6 +12,7 @@ import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, constant, explicit, implements
 from autodiff.core.abstract import AbstractTracer
+from autodiff.core.batching import stacked
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import concrete
@@ -45,6 +46,7 @@ _pinv: Operation = explicit(
     samples=lambda rng: [
         Sample((rng.normal(size=s),), {"rcond": 1e-13}) for s in ((3, 3), (4, 2), (2, 4), (2, 3, 2), (0, 2))
     ],
+    batch=stacked(2),
     shape=lambda a, rcond: Spec((*shape_of(a)[:-2], *shape_of(a)[:-3:-1]), dtype_of(a)),
 )
 
@@ -87,18 +89,19 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     x = _pinv(a, rcond=rcond) @ b
     s = np.linalg.svdvals(a)
     rank = _rank_of(s, rcond, min(m, n))
-    if rank != n or m <= n:
+    if m <= n or (type(rank) is int and rank < n):
         return x, np.zeros(0, np.zeros(0, dtype).real.dtype), rank, s
     rest = np.reshape(b - a @ x, (m, -1))
     return x, np.sum(np.real(rest * np.conjugate(rest)), axis=0), rank, s
 
 
-def _rank_of(s: Any, rcond: float, full: int) -> int:
-    """Number of singular values that count; where no values are known: all of them."""
-    s = concrete(s)
-    if isinstance(s, AbstractTracer):
+def _rank_of(s: Any, rcond: float, full: int) -> Any:
+    """Number of singular values that count; where no values are known: all of them. In `vmap` an array."""
+    value = concrete(s)
+    if isinstance(value, AbstractTracer):
         return full
-    return int(np.count_nonzero(s > rcond * np.max(s, initial=0)))
+    rank = np.sum(value > rcond * np.max(value, initial=0))
+    return rank if isinstance(rank, Tracer) else int(rank)
 
 
 # -- rank ----------------------------------------------------------------------------------------------------
@@ -106,6 +109,7 @@ def _rank_of(s: Any, rcond: float, full: int) -> int:
 _rank = constant(
     np.linalg.matrix_rank,
     name="matrix_rank",
+    batch=stacked(2),
     shape=lambda a, **how: Spec(shape_of(a)[:-2], np.intp),
 )
 
@@ -114,6 +118,8 @@ _rank = constant(
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:  # noqa: N803
     """Rank of each matrix: a constant."""
     A = numbers("np.linalg.matrix_rank", A, "A")  # noqa: N806
+    if len(shape_of(A)) < 2:
+        return np.any(np.not_equal(A, 0)).astype(int)
     tol, rtol = concrete(tol), concrete(rtol)
     how = {"tol": tol, "hermitian": hermitian} | ({} if rtol is None else {"rtol": rtol})
     return _rank(A, **how) if isinstance(A, Tracer) else np.linalg.matrix_rank(A, **how)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, explicit, implements
+from autodiff.core.batching import stacked
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import Memo, adjoint, matrices
@@ -52,6 +53,7 @@ _orthogonal: Operation = explicit(
     _orthogonal_tangent,
     name="qr_orthogonal",
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a, known: Spec(shape_of(a), dtype_of(a)),
 )
 _upper: Operation = explicit(
@@ -59,6 +61,7 @@ _upper: Operation = explicit(
     _upper_tangent,
     name="qr_upper",
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a, known: Spec((*shape_of(a)[:-2], *shape_of(a)[-1:] * 2), dtype_of(a)),
 )
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, explicit, implements
+from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.kinks import jump
 from autodiff.ops.linalg.common import Memo, adjoint, gaps, matrices, ratio, read, real_spec, square, watched
@@ -111,6 +112,7 @@ _values: Operation = Operation(
     jvps=(_values_tangent,),
     vjps=(_values_cotangent,),
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a, full, known: real_spec((*shape_of(a)[:-2], min(shape_of(a)[-2:])), dtype_of(a)),
 )
 _left: Operation = explicit(
@@ -118,6 +120,7 @@ _left: Operation = explicit(
     _left_tangent,
     name="svd_left",
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a, full, known: Spec(_shapes(a, full)[0], dtype_of(a)),
 )
 _right: Operation = explicit(
@@ -125,6 +128,7 @@ _right: Operation = explicit(
     _right_tangent,
     name="svd_right",
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a, full, known: Spec(_shapes(a, full)[1], dtype_of(a)),
 )
 

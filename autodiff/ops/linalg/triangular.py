@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec
+from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import quiet
 from autodiff.ops.products import swapped
@@ -62,6 +63,7 @@ _triangular: Operation = Operation(
     ),
     linear_args=frozenset({1}),
     samples=_samples,
+    batch=stacked(2),
     shape=lambda a, b, lower: Spec(
         (*np.broadcast_shapes(shape_of(a)[:-2], shape_of(b)[:-2]), *shape_of(b)[-2:]),
         np.result_type(dtype_of(a), dtype_of(b)),
