@@ -1,15 +1,62 @@
-"""``scipy.special`` on traced arrays: importing this teaches traced arrays SciPy's own functions."""
+"""``scipy.special`` on traced arrays: importing this teaches traced arrays SciPy's own functions.
+
+Most functions here are SciPy's own, the same objects: they dispatch on traced arrays by themselves, in both modes and
+at every order. Those that are no ufuncs in SciPy (`logsumexp`, `polygamma` ...) are functions of the same signature.
+What is decided at poles and other degenerate points stands in ``autodiff/CONVENTIONS.md``.
+
+Examples
+--------
+>>> import numpy as np
+>>> from autodiff import grad
+>>> from autodiff.scipy import special
+>>> grad(lambda x: np.sum(special.xlogy(x, x)))(np.array([1.0, np.e]))
+array([1., 2.])
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-import scipy.special  # noqa: F401
+import numpy as np
+import scipy.special as sc
 
+from autodiff.core import UFUNCS
 from autodiff.scipy._missing import missing_function
+from autodiff.scipy.special import error_functions, gamma_functions, hypergeometric, logarithms
+from autodiff.scipy.special.gamma_functions import comb, factorial, multigammaln, perm, polygamma, zeta
+
+__all__ = [
+    "comb",
+    "error_functions",
+    "factorial",
+    "gamma_functions",
+    "hypergeometric",
+    "logarithms",
+    "multigammaln",
+    "perm",
+    "polygamma",
+    "zeta",
+]
+
+
+def _is_constant(name: str) -> bool:
+    """Whether SciPy's function takes whole numbers alone (tables of zeros and nodes), or is a setting."""
+    settings = {"SpecialFunctionError", "SpecialFunctionWarning", "errstate", "geterr", "seterr"}
+    counting = {"bernoulli", "euler", "factorial2", "factorialk", "stirling2"}
+    return name.startswith("roots_") or name.endswith("_zeros") or name in settings | counting
+
 
 _INSTEAD: dict[str, str] = {}
 
 
 def __getattr__(name: str) -> Any:
+    function = getattr(sc, name, None)
+    if (isinstance(function, np.ufunc) and function in UFUNCS) or (function is not None and _is_constant(name)):
+        return function
     raise missing_function("scipy.special", name, _INSTEAD)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    found = {name for name in dir(sc) if isinstance(f := getattr(sc, name), np.ufunc) and f in UFUNCS}
+    return sorted({*__all__, *found, *filter(_is_constant, dir(sc))})
