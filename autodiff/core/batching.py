@@ -53,7 +53,7 @@ from autodiff.core.errors import (
 )
 from autodiff.core.level import Level
 from autodiff.core.spec import shape_of
-from autodiff.core.tracer import Tracer
+from autodiff.core.tracer import Tracer, concrete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,6 +66,7 @@ __all__ = [
     "BatchLevel",
     "Batched",
     "aligned",
+    "all_values",
     "along",
     "each",
     "fold",
@@ -145,7 +146,16 @@ class BatchLevel(Level):
             y = pointwise(op.call, batched, *values, **params)
         else:
             raise missing_batch_rule(op, args)
-        return tuple([Batched(self, v) for v in y]) if type(y) is tuple else Batched(self, y)
+        return tuple([self.wrapped(op, v) for v in y]) if type(y) is tuple else self.wrapped(op, y)
+
+    def wrapped(self, op: Operation, y: Any) -> Batched:
+        """Return a tracer of a rule's result."""
+        if y.shape[:1] != (self.size,):
+            raise ValueError(
+                f"vmap: the batching rule of {op.name!r} returned {describe(y)}, whose first axis is not that of the "
+                f"{self.size} examples."
+            )
+        return Batched(self, y)
 
     def values_of(self, x: Any) -> Any:
         """Values of all examples of something that may be the same in each."""
@@ -161,6 +171,14 @@ def missing_batch_rule(op: Operation, args: Sequence[Any]) -> MissingRuleError:
         "Give it one with batch= (autodiff.core.batching says how; autodiff.core.batching.each is a Python loop), or "
         "call the function in a loop over the examples and np.stack the results."
     )
+
+
+def all_values(x: Any) -> Any:
+    """Values of all examples, with every level of tracing removed; what is known by shape alone stays as it is."""
+    x = concrete(x)
+    while type(x) is Batched:
+        x = concrete(x.value)
+    return x
 
 
 # -- for rules -----------------------------------------------------------------------------------------------

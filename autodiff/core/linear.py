@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.core.batching import Batched
+from autodiff.core.batching import all_values
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe, user_line
 from autodiff.core.level import Level
 from autodiff.core.reverse import Node, input_node, pull_back
 from autodiff.core.spec import Spec
-from autodiff.core.tracer import Tracer, concrete
+from autodiff.core.tracer import Tracer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,9 +95,7 @@ class LinearLevel(Level):
 
 def is_zero(x: Any) -> bool:
     """Whether a constant is zero, or not known by value."""
-    x = concrete(x)
-    while type(x) is Batched:
-        x = concrete(x.value)
+    x = all_values(x)
     return isinstance(x, Tracer) or not np.any(x)
 
 

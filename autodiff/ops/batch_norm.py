@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, constant
+from autodiff.core.batching import size_of, spread
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import cpu, kernels_enabled
@@ -176,10 +177,46 @@ def _curved(z: Any, _y: Any, t: Any, x: Any, affine: Any, **at: Any) -> Any:
     return -rate * (h * mean(z * u) + mean(h * t) * v + mean(h * z) * u)
 
 
+# -- many examples: the channels of all examples are channels of one -----------------------------------------
+
+
+def _merged(x: Any, axis: int) -> Any:
+    """(B, ...) as one batch whose channels are those of all examples, one after another."""
+    x = np.moveaxis(x, 0, axis)
+    shape = shape_of(x)
+    return np.reshape(x, (*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :]))
+
+
+def _parted(y: Any, n: int, axis: int, channels: int) -> Any:
+    shape = shape_of(y)
+    return np.moveaxis(np.reshape(y, (*shape[:axis], n, channels, *shape[axis + 1 :])), axis, 0)
+
+
+def _many(*rows: bool, result: bool = False) -> Any:
+    """Batching rule; `rows` says which arguments, and `result` whether the result, are [scale, shift] pairs."""
+
+    def rule(call: Any, batched: Any, *args: Any, axis: int, **params: Any) -> Any:
+        n = size_of(batched, args)
+        own = [spread(a, n, b) for a, b in zip(args, batched, strict=True)]
+        channels = shape_of(own[rows.index(False)])[axis + 1]
+        ready = [_merged(a, 1 if row else axis) for a, row in zip(own, rows, strict=True)]
+        return _parted(call(*ready, axis=axis, **params), n, 1 if result else axis, channels)
+
+    return rule
+
+
+def _many_applied(call: Any, batched: Any, x: Any, *numbers: Any, axis: int) -> Any:
+    n = size_of(batched, (x, *numbers))
+    x = spread(x, n, batched[0])
+    own = [np.reshape(spread(a, n, b), (n * shape_of(x)[axis + 1],)) for a, b in zip(numbers, batched[1:], strict=True)]
+    return _parted(call(_merged(x, axis), *own, axis=axis), n, axis, shape_of(x)[axis + 1])
+
+
 _statistics = constant(
     _statistics_value,
     name="batch_norm_statistics",
     shape=lambda x, axis, known: Spec((2, shape_of(x)[axis]), dtype_of(x)),
+    batch=_many(False, result=True),
 )
 _normal: Operation = Operation(
     "batch_norm",
@@ -195,6 +232,7 @@ _normal: Operation = Operation(
     linear_args=frozenset({1}),
     samples=lambda rng: [Sample((x, rng.normal(size=(2, x.shape[at["axis"]]))), at) for x, at in _batches(rng)],
     shape=lambda x, affine, **at: Spec(shape_of(x), np.result_type(dtype_of(x), dtype_of(affine))),
+    batch=_many(False, True),
 )
 _through: Operation = Operation(
     "batch_norm_through",
@@ -214,6 +252,7 @@ _through: Operation = Operation(
         Sample((rng.normal(size=x.shape), x, rng.normal(size=(2, x.shape[at["axis"]]))), at) for x, at in _batches(rng)
     ],
     shape=lambda t, x, affine, **at: Spec(shape_of(x), np.result_type(dtype_of(t), dtype_of(x), dtype_of(affine))),
+    batch=_many(False, False, True),
 )
 _sums: Operation = Operation(
     "batch_norm_sums",
@@ -229,6 +268,7 @@ _sums: Operation = Operation(
     linear_args=frozenset({0}),
     samples=lambda rng: [Sample((rng.normal(size=x.shape), x), at) for x, at in _batches(rng)],
     shape=lambda g, x, axis, eps, known: Spec((2, shape_of(x)[axis]), np.result_type(dtype_of(g), dtype_of(x))),
+    batch=_many(False, False, result=True),
 )
 
 
@@ -256,6 +296,7 @@ _applied_to = Operation(
     shape=lambda x, mean, scale, shift, axis: Spec(
         shape_of(x), np.result_type(*map(dtype_of, (x, mean, scale, shift)))
     ),
+    batch=_many_applied,
 )
 
 

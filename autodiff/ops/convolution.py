@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, multilinear
+from autodiff.core.batching import folded, spread
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import cpu
@@ -138,6 +139,97 @@ def _over_channels(bias: Any, layout: str) -> Any:
     return np.reshape(bias, (*shape_of(bias), 1, 1)) if layout == "NCHW" else bias
 
 
+# -- many examples -------------------------------------------------------------------------------------------
+# Images of all examples are images of one; filters of all examples are filters of one, if the images are shared; and
+# if each example has its own images and filters, each has a group of channels to itself.
+
+
+def _group_images(x: Any, layout: str) -> Any:
+    """(B, N, C, H, W) as N images whose channels are those of all examples, one after another."""
+    if layout == "NHWC":
+        x = np.moveaxis(x, 0, 3)
+        return np.reshape(x, (*shape_of(x)[:3], shape_of(x)[3] * shape_of(x)[4]))
+    x = np.moveaxis(x, 0, 1)
+    return np.reshape(x, (shape_of(x)[0], shape_of(x)[1] * shape_of(x)[2], *shape_of(x)[3:]))
+
+
+def _ungroup_images(y: Any, n: int, layout: str) -> Any:
+    shape = shape_of(y)
+    if layout == "NHWC":
+        return np.moveaxis(np.reshape(y, (*shape[:3], n, shape[3] // n)), 3, 0)
+    return np.moveaxis(np.reshape(y, (shape[0], n, shape[1] // n, *shape[2:])), 1, 0)
+
+
+def _batch_convolve(call: Any, batched: Any, x: Any, w: Any, *, groups: int, layout: str, **at: Any) -> Any:
+    if not batched[1]:
+        return folded(1, 0)(call, batched, x, w, groups=groups, layout=layout, **at)
+    n, filters = shape_of(w)[:2]
+    if not n:
+        return _none(x, w, batched, groups=groups, layout=layout, **at)
+    if not batched[0] and groups == 1:
+        rows = np.reshape(w, (n * filters, *shape_of(w)[2:]))
+        return _ungroup_images(call(x, rows, groups=1, layout=layout, **at), n, layout)
+    x = _group_images(spread(x, n, batched[0]), layout)
+    rows = np.reshape(w, (n * filters, *shape_of(w)[2:]))
+    return _ungroup_images(call(x, rows, groups=n * groups, layout=layout, **at), n, layout)
+
+
+def _none(x: Any, w: Any, batched: Any, **params: Any) -> Any:
+    """The results of no example."""
+    one = _shape(Spec(shape_of(x)[batched[0] :], dtype_of(x)), Spec(shape_of(w)[1:], dtype_of(w)), **params)
+    return np.zeros((0, *one.shape), one.dtype)
+
+
+def _batch_convolve_bias(call: Any, batched: Any, x: Any, w: Any, bias: Any, **params: Any) -> Any:
+    if not (batched[1] or batched[2]):
+        return folded(1, 0, 0)(call, batched, x, w, bias, **params)
+    y = _batch_convolve(_conv2d, batched[:2], x, w, **params) if any(batched[:2]) else _conv2d(x, w, **params)
+    added = _over_channels(bias, params["layout"])
+    axes = 1 if params["layout"] == "NCHW" else 3
+    if batched[2]:
+        added = np.reshape(added, (shape_of(bias)[0], *(1,) * axes, *shape_of(added)[1:]))
+    return y + added
+
+
+def _batch_input_gradient(
+    call: Any, batched: Any, g: Any, w: Any, *, input_shape: tuple[int, ...], groups: int, layout: str, **at: Any
+) -> Any:
+    n = shape_of(g if batched[0] else w)[0]
+    if not n:
+        return np.zeros((0, *input_shape), np.result_type(dtype_of(g), dtype_of(w)))
+    if not batched[1]:
+        shape = (n * input_shape[0], *input_shape[1:])
+        return folded(1, 0)(call, batched, g, w, input_shape=shape, groups=groups, layout=layout, **at)
+    g = _group_images(spread(g, n, batched[0]), layout)
+    rows = np.reshape(w, (n * shape_of(w)[1], *shape_of(w)[2:]))
+    y = call(g, rows, input_shape=_wider(input_shape, n, layout), groups=n * groups, layout=layout, **at)
+    return _ungroup_images(y, n, layout)
+
+
+def _wider(shape: tuple[int, ...], n: int, layout: str) -> tuple[int, ...]:
+    """Shape of images with the channels of `n` examples."""
+    axis = channel_axis("conv2d", layout)
+    return (*shape[:axis], n * shape[axis], *shape[axis + 1 :])
+
+
+def _batch_weight_gradient(
+    call: Any, batched: Any, x: Any, g: Any, *, kernel_shape: tuple[int, ...], groups: int, layout: str, **at: Any
+) -> Any:
+    n = shape_of(x if batched[0] else g)[0]
+    filters, channels, *size = kernel_shape
+    if not n:
+        return np.zeros((0, *kernel_shape), np.result_type(dtype_of(x), dtype_of(g)))
+    if groups == 1 and not batched[1]:  # the channels of all examples under the same adjoint
+        shape = (filters, n * channels, *size)
+        y = call(_group_images(x, layout), g, kernel_shape=shape, groups=1, layout=layout, **at)
+        return np.moveaxis(np.reshape(y, (filters, n, channels, *size)), 1, 0)
+    g = _group_images(spread(g, n, batched[1]), layout)
+    parts = 1 if groups == 1 and not batched[0] else n * groups
+    x = x if parts == 1 and not batched[0] else _group_images(spread(x, n, batched[0]), layout)
+    y = call(x, g, kernel_shape=(n * filters, channels, *size), groups=parts, layout=layout, **at)
+    return np.reshape(y, (n, *kernel_shape))
+
+
 _conv2d: Operation = multilinear(
     _convolve,
     _by_images,
@@ -145,6 +237,7 @@ _conv2d: Operation = multilinear(
     name="conv2d",
     samples=_samples(lambda x, w, _bias, _g: ((x, w), {})),
     shape=_shape,
+    batch=_batch_convolve,
 )
 _conv2d_bias: Operation = Operation(
     "conv2d_bias",
@@ -157,6 +250,7 @@ _conv2d_bias: Operation = Operation(
     vjps=(_by_images, _by_filters, _by_bias),
     samples=_samples(lambda x, w, bias, _g: ((x, w, bias), {})),
     shape=_shape,
+    batch=_batch_convolve_bias,
 )
 _input_gradient: Operation = multilinear(
     _convolve_input_gradient,
@@ -165,6 +259,7 @@ _input_gradient: Operation = multilinear(
     name="conv2d_input_gradient",
     samples=_samples(lambda x, w, _bias, g: ((g, w), {"input_shape": x.shape})),
     shape=_input_gradient_shape,
+    batch=_batch_input_gradient,
 )
 _weight_gradient: Operation = multilinear(
     _convolve_weight_gradient,
@@ -173,6 +268,7 @@ _weight_gradient: Operation = multilinear(
     name="conv2d_weight_gradient",
     samples=_samples(lambda x, w, _bias, g: ((x, g), {"kernel_shape": w.shape})),
     shape=_weight_gradient_shape,
+    batch=_batch_weight_gradient,
 )
 
 

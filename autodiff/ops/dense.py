@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec
+from autodiff.core.batching import folded
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import LARGE, cpu, product
-from autodiff.ops.products import as_array
+from autodiff.ops.products import as_array, batch_matmul
 
 __all__ = ["dense"]
 
@@ -33,6 +34,12 @@ def _samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=(n, k)), rng.normal(size=(k, m)), rng.normal(size=m))) for n, k, m in sizes]
 
 
+def _batch(_call: Any, batched: Any, x: Any, w: Any, bias: Any) -> Any:
+    """Weights or biases of each example: the product and the sum."""
+    y = batch_matmul(product, batched[:2], x, w) if any(batched[:2]) else product(x, w)
+    return y + (np.reshape(bias, (shape_of(bias)[0], 1, shape_of(bias)[1])) if batched[2] else bias)
+
+
 _dense = Operation(
     "dense",
     _value,
@@ -48,6 +55,7 @@ _dense = Operation(
     ),
     samples=_samples,
     shape=_shape,
+    batch=folded(1, 0, 0, otherwise=_batch),
 )
 
 

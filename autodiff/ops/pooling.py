@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from autodiff.core import Operation, Sample, Spec, constant, linear
+from autodiff.core.batching import folded, size_of
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import cpu
@@ -99,8 +100,17 @@ def _find_maxima(x: Any, at: _Windows, known: _Known) -> Any:
 
 
 _maxima = constant(
-    _find_maxima, name="max_pool2d_index", shape=lambda x, at, known: Spec(at.out_shape(shape_of(x)), np.int32)
+    _find_maxima,
+    name="max_pool2d_index",
+    shape=lambda x, at, known: Spec(at.out_shape(shape_of(x)), np.int32),
+    batch=folded(1),
 )
+
+
+def _batch_unpooled(call: Any, batched: Any, *args: Any, shape: tuple[int, ...], **params: Any) -> Any:
+    """The images of all examples as images of one."""
+    n = size_of(batched, args)
+    return folded(*(1,) * len(args))(call, batched, *args, shape=(n * shape[0], *shape[1:]), **params)
 
 
 def _planes(x: Any, layout: str) -> Any:
@@ -149,6 +159,7 @@ _pooled: Operation = linear(
     structural=True,
     samples=_samples,
     shape=lambda x, index, at, known: Spec(shape_of(index), dtype_of(x)),
+    batch=folded(1, 1),
 )
 _unpooled: Operation = linear(
     _put,
@@ -161,6 +172,7 @@ _unpooled: Operation = linear(
         for s in _samples(rng)
     ],
     shape=lambda g, index, at, shape: Spec(shape, dtype_of(g)),
+    batch=_batch_unpooled,
 )
 
 
@@ -289,6 +301,7 @@ _averaged: Operation = linear(
     ],
     structural=True,
     shape=lambda x, at, count_include_pad: Spec(at.out_shape(shape_of(x)), dtype_of(x)),
+    batch=folded(1),
 )
 _spread_average: Operation = linear(
     _spread,
@@ -304,6 +317,7 @@ _spread_average: Operation = linear(
     ],
     structural=True,
     shape=lambda g, at, count_include_pad, shape: Spec(shape, dtype_of(g)),
+    batch=_batch_unpooled,
 )
 
 

@@ -103,7 +103,7 @@ def _matmul_samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=a), rng.normal(size=b))) for a, b in shapes]
 
 
-def _batch(call: Any, batched: Any, a: Any, b: Any) -> Any:
+def batch_matmul(call: Any, batched: Any, a: Any, b: Any) -> Any:
     """Products of all examples: one large product where an operand is shared."""
     na, nb = len(shape_of(a)) - batched[0], len(shape_of(b)) - batched[1]
     if all(batched):
@@ -166,7 +166,7 @@ _matmul = Binary(
     linear_args=frozenset({0, 1}),
     samples=_matmul_samples,
     shape=matmul_shape,
-    batch=_batch,
+    batch=batch_matmul,
 )
 _matmul.call = product
 install_operator("matmul", _matmul)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from autodiff.core import Spec, Tracer, constant, elementwise, implements, install_method
-from autodiff.core.batching import Batched
+from autodiff.core.batching import Batched, along, spread
 from autodiff.core.errors import ShapeOnlyError, describe, missing_rule, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import concrete
@@ -78,11 +79,43 @@ _argsort = constant(
     lambda a, axis, kind: np.argsort(a, axis=axis, kind=kind),
     name="argsort",
     shape=lambda a, axis, kind: Spec(a.shape, np.intp),
+    batch=along("axis"),
 )
+
+
+def search_rows(a: Any, v: Any, side: str) -> Any:
+    """Positions in each row of `a` (B, n) for the values in the same row of `v` (B, m), by bisection of all at once."""
+    n = shape_of(a)[-1]
+    low: Any = np.zeros(shape_of(v), np.intp)
+    high: Any = np.full(shape_of(v), n, np.intp)
+    for _ in range(n.bit_length()):
+        middle = (low + high) // 2
+        entry = np.take_along_axis(a, np.minimum(middle, n - 1), axis=1)
+        right = _less(entry, v) if side == "left" else np.logical_not(_less(v, entry))
+        right = np.logical_and(right, low < high)
+        low, high = np.where(right, middle + 1, low), np.where(right, high, middle)
+    return low
+
+
+def _less(a: Any, b: Any) -> Any:
+    """The order of sorted arrays, in which NaN comes last."""
+    return np.logical_or(a < b, np.logical_and(np.isnan(b), np.logical_not(np.isnan(a))))
+
+
+def _batch_searchsorted(call: Any, batched: Any, a: Any, v: Any, side: str) -> Any:
+    if not batched[0]:
+        return call(a, v, side=side)
+    n = shape_of(a)[0]
+    v = spread(v, n, batched[1])
+    shape = shape_of(v)
+    return np.reshape(search_rows(a, np.reshape(v, (n, math.prod(shape[1:]))), side), shape)
+
+
 _searchsorted = constant(
     lambda a, v, side: np.searchsorted(a, v, side=side),
     name="searchsorted",
     shape=lambda a, v, side: Spec(shape_of(v), np.intp),
+    batch=_batch_searchsorted,
 )
 
 

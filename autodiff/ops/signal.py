@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from autodiff.core import Operation, Sample, Spec, Tracer, concrete, constant, implements, multilinear
+from autodiff.core import Operation, Sample, Spec, concrete, constant, implements, multilinear
+from autodiff.core.abstract import AbstractTracer
+from autodiff.core.batching import pointwise, size_of, spread
 from autodiff.core.errors import describe
 from autodiff.core.linear import transposed_rule
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.gather import SLOT, scatter
 from autodiff.ops.products import as_array, conjugated
+from autodiff.ops.selection import search_rows
 
 __all__ = ["convolve", "correlate", "interp"]
 
@@ -89,7 +94,88 @@ _EXTENDED = [{"left": left, "right": right} for left, right in ((False, False), 
 _UNIFORM = {"left": False, "right": False}
 
 
-def _interpolation(name: str, fn: Any, transpose: Any, by_x: Any, by_xp: Any, *, of_knots: bool) -> Operation:
+# -- many examples: with knots or values of their own they are interpolated by NumPy functions, row by row ----
+
+
+class _Rows:
+    """Positions of each example among its own knots."""
+
+    def __init__(self, batched: Any, f: Any, x: Any, xp: Any) -> None:
+        self.n = n = size_of(batched, (f, x, xp))
+        self.f, x, self.xp = (spread(v, n, b) for v, b in zip((f, x, xp), batched, strict=True))
+        self.shape = shape_of(x)
+        self.x = x = np.reshape(x, (n, math.prod(self.shape[1:])))
+        self.knots = shape_of(xp)[-1]
+        last = max(self.knots - 2, 0)
+        self.i = np.clip(search_rows(self.xp, x, "right") - 1, 0, last)
+        self.j = np.minimum(self.i + 1, self.knots - 1)
+        start = np.take_along_axis(self.xp, self.i, axis=1)
+        width = np.take_along_axis(self.xp, self.j, axis=1) - start
+        self.width = np.where(width == 0, np.inf, width)
+        self.from_start = x - start
+        self.below, self.above = x < self.xp[:, :1], x > self.xp[:, -1:]
+
+    def at(self, i: Any) -> Any:
+        """Values at knots."""
+        return np.take_along_axis(self.f, i, axis=1)
+
+    def slope(self) -> Any:
+        """Slope of each piece."""
+        return (self.at(self.j) - self.at(self.i)) / self.width
+
+    def weight(self) -> Any:
+        """Weight of the end of each piece."""
+        return np.where(self.above, 1.0, np.where(self.below, 0.0, self.from_start / self.width))
+
+    def flat(self) -> Any:
+        """Adjoints, one row for each example."""
+        return np.reshape(self.f, shape_of(self.x))
+
+    def summed(self, start: Any, end: Any) -> Any:
+        """Sum values into the knots at the start and the end of each piece."""
+        numbers = np.arange(self.n)[:, None]
+        values = np.concatenate([start, end], axis=1)
+        at = np.concatenate([self.i, self.j], axis=1)
+        return scatter(values, numbers, at, pattern=(SLOT, SLOT), shape=(self.n, self.knots))
+
+
+def _batch_interp(call: Any, batched: Any, f: Any, x: Any, xp: Any, left: bool, right: bool) -> Any:
+    if batched == (False, True, False):
+        return call(f, x, xp, left=left, right=right)
+    f = f.astype(np.result_type(dtype_of(f), np.float64))
+    rows = _Rows(batched, f, x, xp)
+    y = rows.slope() * rows.from_start + rows.at(rows.i)
+    y = np.where(rows.below, 0.0 if left else rows.f[:, :1], y)
+    return np.reshape(np.where(rows.above, 0.0 if right else rows.f[:, -1:], y), rows.shape)
+
+
+def _batch_slope(call: Any, batched: Any, f: Any, x: Any, xp: Any) -> Any:
+    if batched == (False, True, False):
+        return call(f, x, xp)
+    rows = _Rows(batched, f, x, xp)
+    slope = np.where(np.isnan(rows.x), np.nan, rows.slope())
+    return np.reshape(np.where(np.logical_or(rows.below, rows.above), 0.0, slope), rows.shape)
+
+
+def _batch_interp_transpose(_call: Any, batched: Any, ct: Any, x: Any, xp: Any, left: bool, right: bool) -> Any:
+    rows = _Rows(batched, ct, x, xp)
+    ct = rows.flat()
+    for ends, outside in ((left, rows.below), (right, rows.above)):
+        ct = np.where(outside, 0.0, ct) if ends else ct
+    w = rows.weight()
+    return rows.summed(ct * (1 - w), ct * w)
+
+
+def _batch_slope_transpose(_call: Any, batched: Any, ct: Any, x: Any, xp: Any) -> Any:
+    rows = _Rows(batched, ct, x, xp)
+    part = np.where(np.isnan(rows.x), np.nan, rows.flat() / rows.width)
+    part = np.where(np.logical_or(rows.below, rows.above), 0.0, part)
+    return rows.summed(-part, part)
+
+
+def _interpolation(
+    name: str, fn: Any, transpose: Any, by_x: Any, by_xp: Any, *, of_knots: bool, batch: Any
+) -> Operation:
     """An operation that is linear in its first argument, with explicit forward rules for the positions."""
     takes_ends = "slope" not in name
     op = Operation(
@@ -100,6 +186,7 @@ def _interpolation(name: str, fn: Any, transpose: Any, by_x: Any, by_xp: Any, *,
         linear_args=frozenset({0}),
         shape=(_value_shape if takes_ends else _slope_shape) if of_knots else _knots_shape,
         samples=_samples(of_knots, _EXTENDED if takes_ends else [{}]),
+        batch=batch,
     )
     return op
 
@@ -111,6 +198,7 @@ _interp: Operation = _interpolation(
     lambda t, _y, f, x, xp, **ends: t * _slope(f, x, xp),
     lambda t, _y, f, x, xp, **ends: -(_slope(f, x, xp) * _interp(t, x, xp, **_UNIFORM)),
     of_knots=True,
+    batch=_batch_interp,
 )
 _slope: Operation = _interpolation(
     "interp_slope",
@@ -119,6 +207,7 @@ _slope: Operation = _interpolation(
     lambda t, _y, f, x, xp: t * 0,
     lambda t, _y, f, x, xp: -(_slope(f, x, xp) * _slope(t, x, xp)),
     of_knots=True,
+    batch=_batch_slope,
 )
 _interp_transpose: Operation = _interpolation(
     "interp_transpose",
@@ -127,6 +216,7 @@ _interp_transpose: Operation = _interpolation(
     lambda t, _y, f, x, xp, **ends: _slope_transpose(f * t, x, xp),
     lambda t, _y, f, x, xp, **ends: -_slope_transpose(f * _interp(t, x, xp, **_UNIFORM), x, xp),
     of_knots=False,
+    batch=_batch_interp_transpose,
 )
 _slope_transpose: Operation = _interpolation(
     "interp_slope_transpose",
@@ -135,9 +225,10 @@ _slope_transpose: Operation = _interpolation(
     lambda t, _y, f, x, xp: None,
     lambda t, _y, f, x, xp: -_slope_transpose(f * _slope(t, x, xp), x, xp),
     of_knots=False,
+    batch=_batch_slope_transpose,
 )
 
-_order = constant(np.argsort, name="interp_order", shape=lambda xp: Spec(xp.shape, np.intp))
+_order = constant(np.argsort, name="interp_order", shape=lambda xp: Spec(xp.shape, np.intp), batch=pointwise)
 
 
 @implements(np.interp)
@@ -170,7 +261,7 @@ def _periodic(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
     period = abs(period)
     x, xp = x % period, xp % period
     order = _order(xp)
-    if isinstance(order, Tracer):  # only the shape is known, and it does not depend on the order
+    if isinstance(order, AbstractTracer):  # only the shape is known, and it does not depend on the order
         order = np.arange(len(xp))
     xp, fp = xp[order], fp[order]
     return x, np.concatenate([xp[-1:] - period, xp, xp[:1] + period]), np.concatenate([fp[-1:], fp, fp[:1]])
@@ -185,6 +276,26 @@ def _valid_values(x: Any, v: Any) -> Any:
     return np.convolve(x, v[::-1], "valid")
 
 
+def _products(batched: Any, windows: Any, v: Any) -> Any:
+    """Sum over each window of its entries times those of `v`."""
+    if all(batched):
+        return np.einsum("bkm,bm->bk", windows, v)
+    return windows @ v if batched[0] else v @ np.transpose(windows)
+
+
+def _batch_full(_call: Any, batched: Any, a: Any, v: Any) -> Any:
+    """Every window of the sequences with zeros around them."""
+    n, m = shape_of(a)[-1], shape_of(v)[-1]
+    padded = np.pad(a, ((0, 0),) * batched[0] + ((m - 1, m - 1),))
+    at = np.arange(n + m - 1)[:, None] + np.arange(m - 1, -1, -1)
+    return _products(batched, padded[..., at], v)
+
+
+def _batch_valid(_call: Any, batched: Any, x: Any, v: Any) -> Any:
+    n, m = shape_of(x)[-1], shape_of(v)[-1]
+    return _products(batched, x[..., np.arange(n - m + 1)[:, None] + np.arange(m)], v)
+
+
 _full: Operation = multilinear(
     lambda a, v: np.convolve(a, v, "full"),
     lambda ct, _y, _a, v: _valid(ct, v),
@@ -192,6 +303,7 @@ _full: Operation = multilinear(
     name="convolve",
     samples=lambda rng: [Sample((rng.normal(size=n), rng.normal(size=m))) for n, m in ((4, 2), (2, 3), (1, 1), (3, 3))],
     shape=lambda a, v: Spec((a.shape[0] + v.shape[0] - 1,), np.result_type(dtype_of(a), dtype_of(v))),
+    batch=_batch_full,
 )
 _valid: Operation = multilinear(
     _valid_values,
@@ -200,6 +312,7 @@ _valid: Operation = multilinear(
     name="correlate_valid",
     samples=lambda rng: [Sample((rng.normal(size=n), rng.normal(size=m))) for n, m in ((4, 2), (3, 1), (1, 1), (3, 3))],
     shape=lambda x, v: Spec((x.shape[0] - v.shape[0] + 1,), np.result_type(dtype_of(x), dtype_of(v))),
+    batch=_batch_valid,
 )
 
 

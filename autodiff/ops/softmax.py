@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, concrete
+from autodiff.core.batching import all_values, folded, pointwise
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import cpu, kernels_enabled
@@ -80,6 +81,7 @@ _softmax = Operation(
     vjps=(_through_softmax,),
     samples=lambda rng: [Sample(s.args, {"known": None}) for s in _rows(rng)],
     shape=lambda x, known: Spec(shape_of(x), dtype_of(x)),
+    batch=pointwise,
 )
 _log_softmax = Operation(
     "log_softmax",
@@ -88,6 +90,7 @@ _log_softmax = Operation(
     vjps=(lambda ct, y, _x: ct - np.exp(y) * np.sum(ct, axis=-1, keepdims=True),),
     samples=_rows,
     shape=lambda x: Spec(shape_of(x), dtype_of(x)),
+    batch=pointwise,
 )
 
 
@@ -196,6 +199,7 @@ _counted_softmax = Operation(
     vjps=(_through_counted, None),
     samples=lambda rng: [Sample((x, y), {"known": _Known()}) for x, y, _ in _labelled(rng)],
     shape=lambda x, labels, known: Spec(shape_of(x), dtype_of(x)),
+    batch=folded(1, 1),
 )
 
 
@@ -228,6 +232,7 @@ _difference: Operation = Operation(
         Sample((rng.normal(size=len(y)), abs(x), y), {"ignoring": ignoring}) for x, y, ignoring in _labelled(rng)
     ],
     shape=lambda w, p, labels, ignoring: Spec(shape_of(p), dtype_of(p)),
+    batch=folded(1, 1, 1),
 )
 
 
@@ -254,6 +259,7 @@ _loss = Operation(
         Sample((x, y), {"known": _Known(), "ignoring": ignoring}) for x, y, ignoring in _labelled(rng)
     ],
     shape=lambda x, labels, known, ignoring: Spec(shape_of(x)[:1], dtype_of(x)),
+    batch=folded(1, 1),
 )
 
 
@@ -346,12 +352,14 @@ def _checked(targets: Any, classes: int, ignore_index: int | None) -> tuple[Any,
     if ignore_index is not None:
         keep = labels != ignore_index
         wrong &= keep
-    if type(wrong) is np.ndarray and wrong.any():
-        first = int(np.argmax(wrong))
-        where = first if len(shape_of(targets)) == 1 else tuple(map(int, np.unravel_index(first, shape_of(targets))))
+    found = all_values(wrong)
+    if type(found) is np.ndarray and found.any():
+        first = int(np.argmax(found))
+        shape = found.shape[:-1] + shape_of(targets)  # under vmap, the examples come first
+        where = first if len(shape) == 1 else tuple(map(int, np.unravel_index(first, shape)))
         raise IndexError(
-            f"softmax_cross_entropy: class number {labels[first]} at position {where} is out of range for {classes} "
-            "classes; mark positions to leave out with ignore_index=."
+            f"softmax_cross_entropy: class number {all_values(labels).flat[first]} at position {where} is out of range "
+            f"for {classes} classes; mark positions to leave out with ignore_index=."
         )
     if keep is None or (type(keep) is np.ndarray and keep.all()):
         return labels, None

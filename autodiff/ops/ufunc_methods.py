@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core import Spec, constant, explicit
+from autodiff.core.batching import along
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import shape_of
 from autodiff.core.tables import UFUNC_METHODS
@@ -54,6 +55,7 @@ _peak = constant(
     np.maximum.reduce,
     name="peak",
     shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
+    batch=along("axis"),
 )
 
 
@@ -74,6 +76,7 @@ _logsumexp = explicit(
     name="logsumexp",
     samples=lambda rng: [s for s in reduction_samples(rng) if s.args[0].size],
     shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
+    batch=along("axis"),
 )
 
 
