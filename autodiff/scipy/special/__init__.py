@@ -22,10 +22,12 @@ import scipy.special as sc
 
 from autodiff.core import UFUNCS
 from autodiff.scipy._missing import missing_function
-from autodiff.scipy.special import error_functions, gamma_functions, hypergeometric, logarithms
+from autodiff.scipy.special import bessel, error_functions, gamma_functions, hypergeometric, logarithms
+from autodiff.scipy.special.bessel import spherical_in, spherical_jn, spherical_kn, spherical_yn
 from autodiff.scipy.special.gamma_functions import comb, factorial, multigammaln, perm, polygamma, zeta
 
 __all__ = [
+    "bessel",
     "comb",
     "error_functions",
     "factorial",
@@ -35,6 +37,10 @@ __all__ = [
     "multigammaln",
     "perm",
     "polygamma",
+    "spherical_in",
+    "spherical_jn",
+    "spherical_kn",
+    "spherical_yn",
     "zeta",
 ]
 
