@@ -324,3 +324,69 @@ def test_order_three(f):
     want = (second(x + h * ts[2]) - second(x - h * ts[2])) / (2 * h)
     for d1, d2, d3 in ((pulled, pulled, pulled), (along, pulled, along), (pulled, along, pulled)):
         np.testing.assert_allclose(d3(d2(d1(phi, ts[0]), ts[1]), ts[2])(x), want, rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_pullback_of_solve_returned_may_be_written_to():
+    a, b, ct = regular(3, 3), RNG.normal(size=(3, 2)), RNG.normal(size=(3, 2))
+    for f, x in ((lambda b: np.linalg.solve(a, b), b), (lambda a: np.linalg.solve(a, b), a)):
+        _, pull = vjp(f, x)
+        first = pull(ct)[0].copy()
+        pull(ct)[0][...] = 7
+        np.testing.assert_array_equal(pull(ct)[0], first)
+
+
+# -- large matrices go to SciPy's LAPACK ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+def test_large_matrices(dtype):
+    """Matrices of 70 rows: against inverses, in each dtype, for each order of memory."""
+    n = 70
+    a = (regular(n, n, dtype=dtype) + n * np.eye(n)).astype(dtype)
+    b, w = draw(RNG, (n, 3), dtype), draw(RNG, (n, 3), dtype)
+    rtol = 2e-4 if np.finfo(dtype).eps > 1e-10 else 1e-9
+    for order in "CF":
+        a = np.asarray(a, order=order)
+        y, pull = vjp(np.linalg.solve, a, b)
+        ga, gb = pull(w)
+        np.testing.assert_allclose(y, np.linalg.solve(a, b), rtol=rtol, atol=rtol / n)
+        np.testing.assert_allclose(gb, np.linalg.solve(a.T, w), rtol=rtol, atol=rtol / n)
+        np.testing.assert_allclose(ga, -gb @ y.T, rtol=rtol, atol=rtol / n)
+        assert (y.dtype, ga.dtype, gb.dtype) == (dtype, dtype, dtype)
+        t = jvp(np.linalg.solve, (a, b), (a, b))[1]
+        np.testing.assert_allclose(t, 0 * y, atol=rtol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+def test_large_and_small_cholesky_factors_have_one_rule(dtype, monkeypatch):
+    n = 70
+    x = draw(RNG, (n, n), dtype)
+    a, w = (x @ np.conj(x.T) / n + np.eye(n)).astype(dtype), draw(RNG, (n, n), dtype)
+    f = lambda a: np.sum(np.real(w * np.linalg.cholesky(a)))
+    large, t = grad(f)(a), jvp(f, (a,), (x,))[1]
+    monkeypatch.setattr("autodiff.ops.linalg.lapack.ROWS", 1000)
+    monkeypatch.setattr("autodiff.ops.linalg.lapack.FEW", 1000)
+    rtol = 1e-3 if np.finfo(dtype).eps > 1e-10 else 1e-10
+    np.testing.assert_allclose(large, grad(f)(a), rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(t, jvp(f, (a,), (x,))[1], rtol=rtol)
+    np.testing.assert_allclose(np.sum(np.real(large * x)), t, rtol=rtol)
+    assert large.dtype == dtype
+
+
+def test_large_singular_matrices():
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        grad(lambda a: np.sum(np.linalg.solve(a, np.ones(70))))(np.zeros((70, 70)))
+    assert np.isnan(grad(lambda a: np.sum(np.linalg.qr(a)[1]))(np.ones((70, 70)))).any()
+
+
+def test_second_order_of_large_matrices():
+    n = 70
+    a, b = regular(n, n) + n * np.eye(n), RNG.normal(size=(n, 1))
+    p = positive(n, n) / n + np.eye(n)
+    t = RNG.normal(size=(n, n))
+    for f, x in ((lambda a: np.sum(np.linalg.solve(a, b) ** 2), a), (lambda p: np.sum(np.linalg.cholesky(p) ** 3), p)):
+        step = lambda x, f=f: np.sum(grad(f)(x) * t)
+        want = (step(x + 1e-5 * t) - step(x - 1e-5 * t)) / 2e-5
+        along = lambda x, f=f: jvp(f, (x,), (t,))[1]
+        got = [jvp(g, (x,), (t,))[1] for g in (step, along)] + [np.sum(grad(g)(x) * t) for g in (step, along)]
+        np.testing.assert_allclose(got, want, rtol=1e-6)

@@ -10,6 +10,7 @@ from autodiff.core import Operation, Sample, Spec, implements
 from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import adjoint, hermitian, square, triangle
+from autodiff.ops.linalg.lapack import available, swept
 from autodiff.ops.linalg.triangular import solve_triangular
 from autodiff.ops.products import conjugated
 
@@ -32,6 +33,8 @@ def _tangent(t: Any, y: Any, _a: Any) -> Any:
 
 
 def _cotangent(ct: Any, y: Any, _a: Any) -> Any:
+    if available(y, ct):
+        return triangle(swept(y, _halved(y.T.conj() @ ct.conj())), lower=True)
     upper = adjoint(y)
     inner = solve_triangular(upper, _halved(upper @ conjugated(ct)), lower=False)
     outer = adjoint(solve_triangular(upper, adjoint(inner), lower=False))

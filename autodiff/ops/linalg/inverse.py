@@ -13,6 +13,7 @@ from autodiff.core.batching import stacked
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import numbers, quiet, square
+from autodiff.ops.linalg.lapack import Factors, available
 from autodiff.ops.products import swapped
 
 __all__ = ["inv", "quiet_inverse", "solve", "tensorinv", "tensorsolve"]
@@ -59,49 +60,69 @@ def inv(a: Any) -> Any:
 # -- solutions -----------------------------------------------------------------------------------------------
 
 
-class Last:
-    """The last solution, for one more call with the same matrix and equal right-hand sides."""
+class Solver:
+    """What the solutions with one matrix share: its factors, and a solution with the transpose that is needed twice.
 
-    __slots__ = ("entry",)
+    The adjoint of b is such a solution, and that of a its product with the result; the two rules ask for it one after
+    the other. Only the first may leave it here: what the second returns belongs to whoever gets it, and may change.
+    """
+
+    __slots__ = ("factors", "last")
 
     def __init__(self) -> None:
-        self.entry: tuple[Any, Any, Any] | None = None
+        self.factors: tuple[Any, Any] = (None, None)
+        self.last: tuple[Any, Any, Any] | None = None
 
     def __repr__(self) -> str:
         return "·"
 
     def solution(self, a: Any, b: Any) -> Any:
-        """Solve with the transposed matrix. The adjoint is copied: its owner may write to it between two sweeps."""
-        entry, self.entry = self.entry, None
-        if entry is not None and entry[0] is a and np.array_equal(entry[1], b):
-            return entry[2]
-        x = np.linalg.solve(swapped(a), b)
-        self.entry = a, b.copy(), x
+        """Solve ``a x = b``."""
+        if not available(a, b):
+            return np.linalg.solve(a, b)
+        return self._factors(a).solution(b, transposed=False)
+
+    def transposed(self, a: Any, b: Any, *, keep: bool) -> Any:
+        """Solve with the transpose of `a`. The right-hand side is copied: its owner may write to it later."""
+        last, self.last = self.last, None
+        if last is not None and last[0] is a and np.array_equal(last[1], b):
+            x = last[2]
+        elif available(a, b):
+            x = self._factors(a).solution(b, transposed=True)
+        else:
+            x = np.linalg.solve(swapped(a), b)
+        if keep:
+            self.last = a, b.copy(), x
         return x
 
+    def _factors(self, a: Any) -> Factors:
+        at, found = self.factors
+        if at is not a:
+            found = Factors(a)
+            self.factors = a, found
+        return found  # type: ignore[no-any-return]
 
-def _solve_shape(a: Any, b: Any, known: Last) -> Spec:
+
+def _solve_shape(a: Any, b: Any, known: Solver) -> Spec:
     batch = np.broadcast_shapes(shape_of(a)[:-2], shape_of(b)[:-2])
     return Spec((*batch, *shape_of(b)[-2:]), np.result_type(dtype_of(a), dtype_of(b)))
 
 
 def _solve_samples(rng: np.random.Generator) -> list[Sample]:
     shapes = (((3, 3), (3, 2)), ((2, 2, 2), (2, 1)), ((2, 2), (3, 2, 2)), ((2, 1, 2, 2), (3, 2, 1)), ((0, 0), (0, 2)))
-    return [Sample((_regular(rng, *a), rng.normal(size=b)), {"known": Last()}) for a, b in shapes]
+    return [Sample((_regular(rng, *a), rng.normal(size=b)), {"known": Solver()}) for a, b in shapes]
 
 
-# The adjoint of b is a solution with the transposed matrix, and that of a its product with the result. The two rules
-# ask for it one after the other: the memo gives it to the second.
 _solve: Operation = Operation(
     "solve",
-    lambda a, b, known: np.linalg.solve(a, b),
+    lambda a, b, known: known.solution(a, b),
     jvps=(
-        lambda t, y, a, _b, known: -_solve(a, t @ y, known=Last()),
-        lambda t, _y, a, _b, known: _solve(a, t, known=Last()),
+        lambda t, y, a, _b, known: -_solve(a, t @ y, known=known),
+        lambda t, _y, a, _b, known: _solve(a, t, known=known),
     ),
     vjps=(
-        lambda ct, y, a, _b, known: -(_solve_t(a, ct, known=known) @ swapped(y)),
-        lambda ct, _y, a, _b, known: _solve_t(a, ct, known=known),
+        lambda ct, y, a, _b, known: -(_solve_t(a, ct, known=known, keep=True) @ swapped(y)),
+        lambda ct, _y, a, _b, known: _solve_t(a, ct, known=known, keep=False),
     ),
     linear_args=frozenset({1}),
     samples=_solve_samples,
@@ -112,19 +133,19 @@ _solve: Operation = Operation(
 
 _solve_t: Operation = Operation(
     "solve_transposed",
-    lambda a, b, known: known.solution(a, b),
+    lambda a, b, known, keep: known.transposed(a, b, keep=keep),
     jvps=(
-        lambda t, y, a, _b, known: -_solve_t(a, swapped(t) @ y, known=Last()),
-        lambda t, _y, a, _b, known: _solve_t(a, t, known=Last()),
+        lambda t, y, a, _b, known, keep: -_solve_t(a, swapped(t) @ y, known=known, keep=False),
+        lambda t, _y, a, _b, known, keep: _solve_t(a, t, known=known, keep=False),
     ),
     vjps=(
-        lambda ct, y, a, _b, known: -(y @ swapped(_solve(a, ct, known=Last()))),
-        lambda ct, _y, a, _b, known: _solve(a, ct, known=Last()),
+        lambda ct, y, a, _b, known, keep: -(y @ swapped(_solve(a, ct, known=known))),
+        lambda ct, _y, a, _b, known, keep: _solve(a, ct, known=known),
     ),
     linear_args=frozenset({1}),
-    samples=_solve_samples,
+    samples=lambda rng: [Sample(s.args, {**s.params, "keep": False}) for s in _solve_samples(rng)],
     batch=stacked(2),
-    shape=_solve_shape,
+    shape=lambda a, b, known, keep: _solve_shape(a, b, known),
 )
 
 
@@ -140,8 +161,8 @@ def solve(a: Any, b: Any) -> Any:
             "(a stack of vectors needs a last axis: b[..., np.newaxis])."
         )
     if not vector:
-        return _solve(a, b, known=Last())
-    x = _solve(a, np.reshape(b, (*sb, 1)), known=Last())
+        return _solve(a, b, known=Solver())
+    x = _solve(a, np.reshape(b, (*sb, 1)), known=Solver())
     return np.reshape(x, shape_of(x)[:-1])
 
 

@@ -1,4 +1,4 @@
-"""Triangular systems by blocks: matrix products do the work, and stacks of matrices are solved together."""
+"""Triangular systems: one matrix by LAPACK; stacks and small ones by blocks, where matrix products do the work."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from autodiff.core import Operation, Sample, Spec
 from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import quiet
+from autodiff.ops.linalg.lapack import available, substituted
 from autodiff.ops.products import swapped
 
 __all__ = ["solve_triangular"]
@@ -31,6 +32,8 @@ def _substitute(a: Any, x: Any, lower: bool) -> None:
 
 
 def _solution(a: Any, b: Any, lower: bool) -> Any:
+    if available(a, b):
+        return substituted(a, b, lower)
     shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:])
     x = np.array(np.broadcast_to(b, shape), np.result_type(a, b), order="C")
     _substitute(a, x, lower)
