@@ -9,7 +9,7 @@ import numpy as np
 from autodiff.core import Operation, Sample, Spec, implements
 from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.linalg.common import adjoint, hermitian, square, triangle
+from autodiff.ops.linalg.common import adjoint, hermitian, quiet, square, triangle
 from autodiff.ops.linalg.lapack import available, swept
 from autodiff.ops.linalg.triangular import solve_triangular
 from autodiff.ops.products import conjugated
@@ -32,9 +32,20 @@ def _tangent(t: Any, y: Any, _a: Any) -> Any:
     return y @ _halved(_sandwich(y, hermitian(t, lower=True)))
 
 
+def _plain_cotangent(ct: Any, y: Any) -> Any:
+    """The same of plain arrays, with one inverse in place of two systems."""
+    half = adjoint(y) @ conjugated(ct)
+    half *= np.tri(y.shape[-1], dtype=y.dtype)
+    np.einsum("...ii->...i", half)[...] *= 0.5
+    if available(y, half):
+        return triangle(swept(y, half), lower=True)
+    inverse = quiet(np.linalg.inv, y)
+    return triangle(conjugated(adjoint(inverse) @ half @ inverse), lower=True)
+
+
 def _cotangent(ct: Any, y: Any, _a: Any) -> Any:
-    if available(y, ct):
-        return triangle(swept(y, _halved(y.T.conj() @ ct.conj())), lower=True)
+    if type(ct) is type(y) is np.ndarray:
+        return _plain_cotangent(ct, y)
     upper = adjoint(y)
     inner = solve_triangular(upper, _halved(upper @ conjugated(ct)), lower=False)
     outer = adjoint(solve_triangular(upper, adjoint(inner), lower=False))

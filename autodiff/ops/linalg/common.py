@@ -200,6 +200,11 @@ def largest(w: Any) -> Any:
     return np.max(np.abs(w), axis=-1, keepdims=True, initial=0)[..., None]
 
 
+def rounding(w: Any) -> float:
+    """Gap that rounding may leave between equal eigenvalues, as a part of the largest."""
+    return 2 * float(shape_of(w)[-1]) ** 0.5 * float(np.finfo(dtype_of(w)).eps)
+
+
 def gaps(w: Any) -> tuple[Any, Any]:
     """``w[j] - w[i]``, and the mask of the pairs that are one number but for rounding: their gap is 0.
 
@@ -208,7 +213,7 @@ def gaps(w: Any) -> tuple[Any, Any]:
     n = shape_of(w)[-1]
     gap = w[..., None, :] - w[..., :, None]
     itself = np.eye(n, dtype=bool)
-    close = np.abs(gap) <= 2 * max(n, 1) ** 0.5 * float(np.finfo(dtype_of(w)).eps) * largest(w)
+    close = np.abs(gap) <= rounding(w) * largest(w)
     same = np.logical_and(close, ~itself)
     dtype = dtype_of(gap)
     return np.where(same, np.zeros((), dtype), np.where(itself, np.full((), np.inf, dtype), gap)), same

@@ -15,11 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Operation, Sample, Spec, explicit, implements
+from autodiff.core import Operation, Sample, Spec, implements
 from autodiff.core.batching import stacked
+from autodiff.core.linear import transposed_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.cholesky import positive
-from autodiff.ops.linalg.common import Memo, adjoint, gaps, hermitian, ratio, read, real_spec, square, triangle, watched
+from autodiff.ops.linalg.common import (
+    Memo,
+    adjoint,
+    gaps,
+    hermitian,
+    ratio,
+    read,
+    real_spec,
+    rounding,
+    square,
+    triangle,
+    watched,
+)
 from autodiff.ops.products import conjugated
 
 __all__ = ["eigh", "eigvalsh", "still_phase"]
@@ -60,6 +73,27 @@ def _vectors_tangent(t: Any, y: Any, a: Any, lower: bool, known: Memo) -> Any:
     return turned + still_phase(y, y[..., row, :], turned[..., row, :])
 
 
+_general_cotangent = transposed_rule(_vectors_tangent, 0)
+
+
+def _vectors_cotangent(ct: Any, y: Any, a: Any, lower: bool, known: Memo) -> Any:
+    """The transpose; written out for plain real matrices whose eigenvalues differ."""
+    w = _values(a, lower=lower, known=known)
+    if type(ct) is not np.ndarray or type(y) is not np.ndarray or y.dtype.kind == "c" or not _differ(w):
+        return _general_cotangent(ct, y, a, lower=lower, known=known)
+    gap = w[..., None, :] - w[..., :, None]
+    np.einsum("...ii->...i", gap)[...] = np.inf
+    change = y.mT @ ct
+    change /= gap
+    return triangle(y @ change @ y.mT, lower=lower)
+
+
+def _differ(w: Any) -> bool:
+    """Whether no two eigenvalues of a matrix are one but for rounding."""
+    bound = rounding(w) * np.max(np.abs(w), axis=-1, keepdims=True, initial=0)
+    return bool(np.all(np.diff(w) > bound))
+
+
 def _samples(rng: np.random.Generator) -> list[Sample]:
     shapes = ((3, 3), (2, 2, 2), (1, 1), (0, 0))
     return [Sample((positive(rng, *s),), {"lower": low, "known": Memo()}) for s in shapes for low in (True, False)]
@@ -75,10 +109,11 @@ _values: Operation = Operation(
     batch=stacked(2),
     shape=lambda a, lower, known: real_spec(shape_of(a)[:-1], dtype_of(a)),
 )
-_vectors: Operation = explicit(
+_vectors: Operation = Operation(
+    "eigh_vectors",
     lambda a, lower, known: _factors(a, lower, known)[1],
-    _vectors_tangent,
-    name="eigh_vectors",
+    jvps=(_vectors_tangent,),
+    vjps=(_vectors_cotangent,),
     samples=_samples,
     batch=stacked(2),
     shape=lambda a, lower, known: Spec(shape_of(a), dtype_of(a)),
