@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.batching import Batched, all_values
 from autodiff.core.errors import DifferentiationError
 from autodiff.core.forward import Dual
 from autodiff.core.level import active_levels, reopened
@@ -95,14 +96,16 @@ def _variables(leaves: Iterable[Any]) -> Iterator[Variable]:
             stack.append(x.primal)
         elif isinstance(x, Dual):
             stack += [x.primal, x.tangent]
+        elif isinstance(x, Batched):
+            stack.append(x.value)
 
 
 def _levels(arguments: Any) -> Iterator[Level]:
     """The levels that the arguments belong to."""
     for x in tree.leaves(arguments, strict=False):
-        while isinstance(x, (Dual, Variable)):
+        while isinstance(x, (Dual, Variable, Batched)):
             yield x.level
-            x = x.primal  # noqa: PLW2901 - one level down
+            x = x.value if isinstance(x, Batched) else x.primal  # noqa: PLW2901 - one level down
 
 
 def _frozen(f: Any, done: dict[Any, Any]) -> Any:
@@ -123,9 +126,7 @@ def _frozen(f: Any, done: dict[Any, Any]) -> Any:
 
 def _mark(v: Variable) -> Any:
     """A few entries of a result, by which a second run is recognised; None if its values are not at hand."""
-    x: Any = v
-    while isinstance(x, (Dual, Variable)):
-        x = x.primal
+    x = all_values(v)
     if not isinstance(x, (np.ndarray, np.generic, float, complex)):
         return None
     return np.asarray(x).flat[:: np.size(x) // 8 + 1]
@@ -149,6 +150,8 @@ def _replace(x: Any, new: dict[Node, Node]) -> Any:
         return Variable(x.level, _replace(x.primal, new), new.get(x.node, x.node))
     if isinstance(x, Dual):
         return Dual(x.level, _replace(x.primal, new), _replace(x.tangent, new), x.mask)
+    if isinstance(x, Batched):
+        return Batched(x.level, _replace(x.value, new))
     return x
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.batching import Batched, BatchLevel
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe, leaked_tracer
 from autodiff.core.forward import Dual, ForwardLevel
 from autodiff.core.level import Traced
@@ -20,6 +21,7 @@ from autodiff.core.linear import LinearLevel, LinearTracer, is_zero
 from autodiff.core.reverse import Call, ReverseLevel, Variable, expand, pull_back, push_forward, record_call
 from autodiff.core.spec import Spec, dtype_of, is_inexact, shape_of
 from autodiff.transforms._boundary import check_callable, zero_like
+from autodiff.transforms._examples import Examples, differentiated, rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,6 +62,8 @@ class _Custom:
         flat = [tree.flatten(args[i], strict=False) for i in positions]
         leaves = [leaf for xs, _ in flat for leaf in xs]
         level = max((x.level for x in leaves if isinstance(x, Traced)), key=lambda v: v.depth, default=None)
+        if isinstance(level, BatchLevel) and not level.closed and any(map(differentiated, leaves)):
+            return self._many(level, flat, static)
         if not isinstance(level, (ForwardLevel, ReverseLevel)):
             return self.f(*args)
         if level.closed:
@@ -73,13 +77,26 @@ class _Custom:
                     "autodiff.stop_gradient of it."
                 )
         act = self._forward if isinstance(level, ForwardLevel) else self._reverse
-        return act(level, leaves, lambda xs: _rebuild(flat, xs), static)
+        return act(level, leaves, lambda xs: rebuild(flat, xs), static)
 
     @property
     def _name(self) -> str:
         return f"{type(self).__name__}({getattr(self.f, '__name__', self.f)!s})"
 
     def _require_rule(self) -> None:
+        raise NotImplementedError
+
+    def _many(self, level: BatchLevel, flat: Any, static: list[Any]) -> Any:
+        """Apply to all examples of a `vmap` that is being differentiated: as a function of the values of them all."""
+        self._require_rule()
+        examples = Examples(self, level, flat, static)
+        twin = type(self)(examples.function)
+        self._give_rule(twin, examples)
+        functools.update_wrapper(twin, self.f, updated=())
+        outs = twin(*examples.values)
+        return tree.unflatten(examples.structure, [Batched(level, y) for y in outs])
+
+    def _give_rule(self, twin: Any, examples: Examples) -> None:
         raise NotImplementedError
 
     def _forward(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
@@ -92,26 +109,20 @@ class _Custom:
         """Refuse results that depend on this level otherwise than through the arguments."""
         for v in values:
             if isinstance(v, Traced) and v.level.depth >= level.depth:
-                raise DifferentiationError(
-                    f"{self._name}: the result ({describe(v)}) depends on a traced value that is not an argument, "
-                    f"because the function or its rule closes over it; a custom rule speaks of "
-                    "arguments alone. Make it an argument."
-                )
+                raise self.closure(v)
 
-    def _interleave(self, primals: Sequence[Any], static: Sequence[Any]) -> list[Any]:
+    def closure(self, v: Any) -> DifferentiationError:
+        """Return the error for a result that depends on more than the arguments."""
+        return DifferentiationError(
+            f"{self._name}: the result ({describe(v)}) depends on a traced value that is not an argument, because the "
+            "function or its rule closes over it; a custom rule speaks of arguments alone. Make it an argument."
+        )
+
+    def interleave(self, primals: Sequence[Any], static: Sequence[Any]) -> list[Any]:
         """Put static arguments back at their positions, for a call of the function itself."""
         rest = iter(primals)
         fixed = dict(zip(self.nondiff_argnums, static, strict=True))
         return [fixed[i] if i in fixed else next(rest) for i in range(len(primals) + len(static))]
-
-
-def _rebuild(flat: list[tuple[list[Any], Any]], xs: Sequence[Any]) -> list[Any]:
-    """Undo the flattening of several arguments into one list of leaves."""
-    at, trees = 0, []
-    for leaves, structure in flat:
-        trees.append(tree.unflatten(structure, xs[at : at + len(leaves)]))
-        at += len(leaves)
-    return trees
 
 
 def _peel(level: Level, leaves: Sequence[Any]) -> list[Any]:
@@ -209,6 +220,9 @@ class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
         if self.rule is None:
             raise DifferentiationError(f"{self._name} was differentiated but has no rule; decorate one with .defjvp.")
 
+    def _give_rule(self, twin: custom_jvp, examples: Examples) -> None:
+        twin.defjvp(functools.partial(examples.tangents, self.rule))
+
     def _apply(self, primals: Any, tangents: Any, static: list[Any]) -> tuple[list[Any], list[Any], Any]:
         assert self.rule is not None
         result = self.rule(*static, tuple(primals), tuple(tangents))
@@ -301,9 +315,12 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
         if self.fwd is None or self.bwd is None:
             raise DifferentiationError(f"{self._name} was differentiated but has no rule; give it one with .defvjp.")
 
+    def _give_rule(self, twin: custom_vjp, examples: Examples) -> None:
+        twin.defvjp(functools.partial(examples.forward, self.fwd), functools.partial(examples.backward, self.bwd))
+
     def _run(self, level: Level, primals: Any, static: list[Any]) -> tuple[list[Any], Any, Any]:
         assert self.fwd is not None
-        result = self.fwd(*self._interleave(primals, static))
+        result = self.fwd(*self.interleave(primals, static))
         if not (isinstance(result, (tuple, list)) and len(result) == 2):
             raise TypeError(f"{self._name}: fwd must return (value, residuals), not {type(result).__name__}.")
         ys, structure = tree.flatten(result[0])

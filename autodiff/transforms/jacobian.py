@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autodiff import tree
-from autodiff.core.errors import DifferentiationError, describe
-from autodiff.core.reverse import pull_back, push_forward
+from autodiff.core.batching import Batched, BatchLevel
+from autodiff.core.errors import DifferentiationError, MissingRuleError, describe
+from autodiff.core.reverse import pull_back, push_forward, reachable
 from autodiff.core.spec import dtype_of, is_inexact, shape_of
-from autodiff.transforms._boundary import check_callable, pick_argnums, zero_like
+from autodiff.transforms._boundary import check_callable, finish, pick_argnums
 from autodiff.transforms.forward import jvp
 from autodiff.transforms.reverse import Linearised, grad
 
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["hessian", "hvp", "jacfwd", "jacrev"]
 
+MEMORY = 2**24
+"""Numbers that one sweep of a Jacobian may hold; wider ones are made in parts."""
+
 
 def jacfwd(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """Make a function that returns the Jacobian of `f`, one column at a time in forward mode.
+    """Make a function that returns the Jacobian of `f`, all columns in one sweep of forward mode.
 
-    The program runs once and is linearised; each column is one forward sweep along its trace. Best for
-    functions with no more inputs than outputs.
+    The program runs once and is linearised; the columns are one forward sweep along its trace, with one axis more, as
+    in `vmap` (in parts, if all at once would take more than 2**24 numbers; one by one, if the program has an operation
+    of your own without batching rule). Best for functions with no more inputs than outputs.
 
     Parameters
     ----------
@@ -63,10 +69,10 @@ def jacfwd(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Ca
 
 
 def jacrev(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """Make a function that returns the Jacobian of `f`, one row at a time in reverse mode.
+    """Make a function that returns the Jacobian of `f`, all rows in one sweep of reverse mode.
 
-    The program runs once; each row is one backward sweep. Best for functions with fewer outputs than inputs.
-    Parameters, results and errors are those of `jacfwd`.
+    The program runs once; the rows are one backward sweep, as in `jacfwd`. Best for functions with fewer
+    outputs than inputs. Parameters, results and errors are those of `jacfwd`.
 
     Examples
     --------
@@ -173,64 +179,95 @@ def _check_kinds(name: str, positions: Sequence[int], run: Linearised) -> None:
         )
 
 
-def _basis(like: Any) -> list[Any]:
-    """Return the unit arrays of the shape and dtype of `like`."""
-    units = []
-    for i in range(int(np.prod(shape_of(like), dtype=np.int64))):
-        unit = np.zeros(shape_of(like), dtype_of(like))
-        unit.reshape(-1)[i] = 1
-        units.append(unit[()])
-    return units
+def _units(like: Any, first: int, last: int) -> Any:
+    """Unit arrays of the shape and dtype of `like`, from number `first` to before number `last`, along a first axis."""
+    n = math.prod(shape_of(like))
+    units = np.zeros((last - first, n), dtype_of(like))
+    units[np.arange(last - first), np.arange(first, last)] = 1
+    return units.reshape(last - first, *shape_of(like))
 
 
-def _assemble(parts: list[Any], y: Any, x: Any, axis: int) -> Any:
-    """Stack rows (axis 0) or columns (last axis) and give the block the shape ``y.shape + x.shape``."""
-    shape = (*shape_of(y), *shape_of(x))
-    if not parts:
-        return np.zeros(shape, dtype_of(y))
-    flat = [np.reshape(p, (-1,)) for p in parts]
-    block = np.reshape(np.stack(flat, axis=axis), shape)
-    return block if shape else block[()]
+def _swept(like: Any, sweep: Callable[[Any], list[Any]], work: int) -> list[Any] | None:
+    """Results of a sweep for every unit array like `like`, along a first axis; None for what is zero, or if none is.
+
+    All units go through the sweep at once, or as many as fit into `MEMORY`, `work` being the numbers that one needs.
+    """
+    n = math.prod(shape_of(like))
+    if n == 0:
+        return None
+    if n == 1:
+        return [c if c is None else np.reshape(c, (1, *shape_of(c))) for c in sweep(_units(like, 0, 1)[0])]
+    step = max(1, MEMORY // max(work, 1))
+    try:
+        parts = [_batch_swept(sweep, _units(like, k, min(k + step, n))) for k in range(0, n, step)]
+    except MissingRuleError:  # an operation of the user's own without a batching rule: one sweep for each unit
+        single = [sweep(unit[()]) for unit in _units(like, 0, n)]
+        parts = [[c if c is None else np.reshape(c, (1, *shape_of(c))) for c in found] for found in single]
+    if len(parts) == 1:
+        return parts[0]
+    return [c[0] if any(x is None for x in c) else np.concatenate(c, axis=0) for c in zip(*parts, strict=True)]
+
+
+def _batch_swept(sweep: Callable[[Any], list[Any]], units: Any) -> list[Any]:
+    level = BatchLevel("jacobian", len(units))
+    with level.running():
+        return [c if c is None else level.values_of(c) for c in sweep(Batched(level, units))]
+
+
+def _work(run: Linearised) -> int:
+    """Numbers that the trace holds."""
+    return sum(node.size for node in reachable([n for n in run.out_nodes if n is not None], -1))
+
+
+def _zeros(y: Any, x: Any, dtype: Any) -> Any:
+    return np.zeros((*shape_of(y), *shape_of(x)), dtype)[()]
 
 
 def _columns(run: Linearised) -> list[list[Any]]:
-    nodes = [n for ns in run.nodes for n in ns]
-    leaves = [x for xs in run.leaves for x in xs]
+    leaves = [(x, node) for xs, ns in zip(run.leaves, run.nodes, strict=True) for x, node in zip(xs, ns, strict=True)]
+    roots, work = [n for n in run.out_nodes if n is not None], _work(run)
     blocks: list[list[Any]] = [[] for _ in run.values]
-    roots = [n for n in run.out_nodes if n is not None]
-    for node, x in zip(nodes, leaves, strict=True):
-        units = _basis(x) if node is not None else []
-        swept = [push_forward(roots, {node: unit}) for unit in units if node is not None]
-        for i, (y, out) in enumerate(zip(run.values, run.out_nodes, strict=True)):
-            if node is None or out is None or not is_inexact(y):
-                blocks[i].append(np.zeros((*shape_of(y), *shape_of(x)), dtype_of(y))[()])
-            else:
-                columns = [found[out] if out in found else zero_like(y) for found in swept]
-                blocks[i].append(_assemble(columns, y, x, axis=1))
+    for x, node in leaves:
+
+        def sweep(unit: Any, node: Any = node) -> list[Any]:
+            found = push_forward(roots, {node: unit})
+            return [None if out is None else found.get(out) for out in run.out_nodes]
+
+        columns = _swept(x, sweep, work) if node is not None else None
+        for i, y in enumerate(run.values):
+            column = columns[i] if columns is not None and is_inexact(y) else None
+            shape = (*shape_of(y), *shape_of(x))
+            blocks[i].append(
+                _zeros(y, x, dtype_of(y)) if column is None else finish(np.reshape(np.moveaxis(column, 0, -1), shape))
+            )
+    return blocks
+
+
+def _rows(run: Linearised) -> list[list[Any]]:
+    leaves = [(x, node) for xs, ns in zip(run.leaves, run.nodes, strict=True) for x, node in zip(xs, ns, strict=True)]
+    work = _work(run)
+    blocks: list[list[Any]] = []
+    for y, out in zip(run.values, run.out_nodes, strict=True):
+
+        def sweep(unit: Any, out: Any = out) -> list[Any]:
+            found = _row(out, unit)
+            return [None if node is None else found.get(node) for _, node in leaves]
+
+        rows = _swept(y, sweep, work) if out is not None else None
+        found = rows if rows is not None else [None] * len(leaves)
+        blocks.append(
+            [
+                _zeros(y, x, dtype_of(x)) if row is None else finish(np.reshape(row, (*shape_of(y), *shape_of(x))))
+                for row, (x, _) in zip(found, leaves, strict=True)
+            ]
+        )
     return blocks
 
 
 def _row(out: Node, unit: Any) -> dict[Node, Any]:
-    """One row of the Jacobian; that of a complex entry has its real and its imaginary part."""
+    """Adjoints of the inputs; those of a complex entry have its real and its imaginary part."""
     found = pull_back([(out, unit)])
     if dtype_of(unit).kind == "c":
         imaginary = pull_back([(out, unit * -1j)])
         found = {node: c + 1j * imaginary[node] for node, c in found.items()}
     return found
-
-
-def _rows(run: Linearised) -> list[list[Any]]:
-    nodes = [n for ns in run.nodes for n in ns]
-    leaves = [x for xs in run.leaves for x in xs]
-    blocks: list[list[Any]] = []
-    for y, out in zip(run.values, run.out_nodes, strict=True):
-        swept = [_row(out, unit) for unit in _basis(y)] if out is not None else None
-        row = []
-        for node, x in zip(nodes, leaves, strict=True):
-            if swept is None or node is None:
-                row.append(np.zeros((*shape_of(y), *shape_of(x)), dtype_of(x))[()])
-            else:
-                parts = [found[node] if node in found else zero_like(x) for found in swept]
-                row.append(_assemble(parts, y, x, axis=0))
-        blocks.append(row)
-    return blocks
