@@ -22,21 +22,36 @@ import scipy.special as sc
 
 from autodiff.core import UFUNCS
 from autodiff.scipy._missing import missing_function
-from autodiff.scipy.special import bessel, error_functions, gamma_functions, hypergeometric, logarithms
+from autodiff.scipy.special import (
+    bessel,
+    elliptic,
+    error_functions,
+    gamma_functions,
+    hypergeometric,
+    incomplete,
+    integrals,
+    logarithms,
+)
 from autodiff.scipy.special.bessel import spherical_in, spherical_jn, spherical_kn, spherical_yn
 from autodiff.scipy.special.gamma_functions import comb, factorial, multigammaln, perm, polygamma, zeta
+from autodiff.scipy.special.integrals import lambertw, sph_harm_y
 
 __all__ = [
     "bessel",
     "comb",
+    "elliptic",
     "error_functions",
     "factorial",
     "gamma_functions",
     "hypergeometric",
+    "incomplete",
+    "integrals",
+    "lambertw",
     "logarithms",
     "multigammaln",
     "perm",
     "polygamma",
+    "sph_harm_y",
     "spherical_in",
     "spherical_jn",
     "spherical_kn",

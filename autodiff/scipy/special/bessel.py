@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
-from autodiff.core import UFUNCS, Boundary, elementwise
+from autodiff.core import UFUNCS, Boundary, Operation, elementwise
 from autodiff.core.spec import dtype_of
 from autodiff.scipy.special._common import alias, draws, narrow, refused, several
 
@@ -246,8 +246,12 @@ elementwise(
 
 # -- Airy ----------------------------------------------------------------------------------------------------------
 
-_ai = elementwise(lambda z: sc.airy(z)[0], lambda t, _y, z: t * _aip(z), name="airy_ai", domain=(0.2, 2.0))
-_aip = elementwise(lambda z: sc.airy(z)[1], lambda t, _y, z: t * z * _ai(z), name="airy_aip", domain=(0.2, 2.0))
-_bi = elementwise(lambda z: sc.airy(z)[2], lambda t, _y, z: t * _bip(z), name="airy_bi", domain=(0.2, 2.0))
-_bip = elementwise(lambda z: sc.airy(z)[3], lambda t, _y, z: t * z * _bi(z), name="airy_bip", domain=(0.2, 2.0))
+_ai: Operation = elementwise(lambda z: sc.airy(z)[0], lambda t, _y, z: t * _aip(z), name="airy_ai", domain=(0.2, 2.0))
+_aip: Operation = elementwise(
+    lambda z: sc.airy(z)[1], lambda t, _y, z: t * z * _ai(z), name="airy_aip", domain=(0.2, 2.0)
+)
+_bi: Operation = elementwise(lambda z: sc.airy(z)[2], lambda t, _y, z: t * _bip(z), name="airy_bi", domain=(0.2, 2.0))
+_bip: Operation = elementwise(
+    lambda z: sc.airy(z)[3], lambda t, _y, z: t * z * _bi(z), name="airy_bip", domain=(0.2, 2.0)
+)
 UFUNCS[sc.airy] = lambda z: (_ai(z), _aip(z), _bi(z), _bip(z))
