@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import scipy.special as sc
+from numpy import sinc
 
 from autodiff.core import UFUNCS
 from autodiff.scipy._missing import missing_function
@@ -31,10 +32,12 @@ from autodiff.scipy.special import (
     incomplete,
     integrals,
     logarithms,
+    sums,
 )
 from autodiff.scipy.special.bessel import spherical_in, spherical_jn, spherical_kn, spherical_yn
 from autodiff.scipy.special.gamma_functions import comb, factorial, multigammaln, perm, polygamma, zeta
 from autodiff.scipy.special.integrals import lambertw, sph_harm_y
+from autodiff.scipy.special.sums import log_softmax, logsumexp, softmax, softplus
 
 __all__ = [
     "bessel",
@@ -47,15 +50,21 @@ __all__ = [
     "incomplete",
     "integrals",
     "lambertw",
+    "log_softmax",
     "logarithms",
+    "logsumexp",
     "multigammaln",
     "perm",
     "polygamma",
+    "sinc",
+    "softmax",
+    "softplus",
     "sph_harm_y",
     "spherical_in",
     "spherical_jn",
     "spherical_kn",
     "spherical_yn",
+    "sums",
     "zeta",
 ]
 
@@ -67,7 +76,23 @@ def _is_constant(name: str) -> bool:
     return name.startswith("roots_") or name.endswith("_zeros") or name in settings | counting
 
 
-_INSTEAD: dict[str, str] = {}
+_KELVIN = "jv, iv and kv of an argument times exp(3j * pi / 4) or exp(1j * pi / 4)"
+#: The closest thing to do for functions of SciPy that are not here.
+_INSTEAD = {
+    "agm": "pi / 4 * (a + b) / ellipk(((a - b) / (a + b))**2)",
+    "airye": "airy, times the exponential",
+    **dict.fromkeys(("ber", "bei", "ker", "kei", "berp", "beip", "kerp", "keip", "kelvin"), _KELVIN),
+    **dict.fromkeys(("bdtri", "bdtrik", "bdtrin", "nbdtri", "btdtria", "btdtrib", "fdtri", "fdtridfd"), "betaincinv"),
+    **dict.fromkeys(("chdtriv", "gdtria", "gdtrib", "gdtrix", "pdtri", "pdtrik"), "gammaincinv"),
+    **dict.fromkeys(("elliprc", "elliprd", "elliprf", "elliprg", "elliprj"), "ellipkinc and ellipeinc"),
+    **{f: f"eval_{f}" for f in ("legendre", "chebyt", "chebyu", "chebyc", "chebys", "hermite", "hermitenorm")},
+    **{f: f"eval_{f}" for f in ("jacobi", "gegenbauer", "genlaguerre", "laguerre", "sh_legendre", "sh_chebyt")},
+    "eval_sh_jacobi": "eval_jacobi of 2 * x - 1",
+    **dict.fromkeys(("legendre_p", "legendre_p_all", "lpn", "lpmv", "assoc_legendre_p"), "eval_legendre, sph_harm_y"),
+    "sph_harm": "sph_harm_y(n, m, theta, phi), whose angles are in the other order",
+    **dict.fromkeys(("pbdv", "pbvv", "pbwa", "pbdn_seq"), "hyperu"),
+    "diric": "np.sin(n * x / 2) / (n * np.sin(x / 2))",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
-from autodiff.core import Boundary, Operation, elementwise
+from autodiff.core import UFUNCS, Boundary, Operation, constant, elementwise
 from autodiff.core.spec import dtype_of
-from autodiff.scipy.special._common import draws, several
+from autodiff.scipy.special._common import alias, draws, several
 
 __all__: list[str] = []
 
@@ -162,6 +162,9 @@ elementwise(sc.sindg, lambda t, _y, x: t * DEGREE * sc.cosdg(x))
 elementwise(sc.cosdg, lambda t, _y, x: t * -DEGREE * sc.sindg(x))
 elementwise(sc.tandg, lambda t, y, _x: t * DEGREE * (1 + y * y))
 elementwise(sc.cotdg, lambda t, y, _x: t * -DEGREE * (1 + y * y), domain=(30.0, 60.0))
+UFUNCS[sc.radian] = lambda d, m, s: (d + m / 60 + s / 3600) * DEGREE
+alias(sc.round, np.rint)
+constant(sc.gammasgn)
 
 # -- the transform of Box and Cox ------------------------------------------------------------------------------------
 
