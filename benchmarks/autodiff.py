@@ -4,12 +4,12 @@ Run from a checkout::
 
     python benchmarks/autodiff.py [--quick] [--rounds N] [--threads N] [--only NAME ...] [--json FILE]
 
-Four tables: `overhead` differentiates programs of about a hundred operations on ten elements, where all the
+Five tables: `overhead` differentiates programs of about a hundred operations on ten elements, where all the
 time is bookkeeping; `mlp` a net whose time is matrix products; `elementwise` programs on long vectors, bound
 by memory, beside derivatives written by hand in two ways: `tuned` to few passes over memory (in place, sums
-of products as dot products) and `plain` as the formula reads; `survey` scalar loops and the growth of the
-cost of a gradient with its length. Peers that are not installed are reported as such. The times mean
-something only on a machine that does nothing else.
+of products as dot products) and `plain` as the formula reads; `linalg` factorisations beside their adjoints
+written by hand; `survey` scalar loops and the growth of the cost of a gradient with its length. Peers that are
+not installed are reported as such. The times mean something only on a machine that does nothing else.
 """
 
 import argparse
@@ -72,6 +72,7 @@ import numpy as np  # noqa: E402
 
 from autodiff import grad, jvp, value_and_grad  # noqa: E402
 from benchmarks import _harness as harness  # noqa: E402
+from benchmarks import autodiff_linalg  # noqa: E402
 from benchmarks import autodiff_programs as programs  # noqa: E402
 from benchmarks._harness import OURS, PRIMAL, Array, Case, Contender, Measurement, Runner  # noqa: E402
 
@@ -79,6 +80,7 @@ TITLES = {
     "overhead": "overhead: grad of about 100 operations on 10 elements, float64",
     "mlp": "mlp: value_and_grad of 784-512-512-10 with tanh and cross-entropy, batch 256",
     "elementwise": "elementwise: grad and jvp of 200000 elements, float64",
+    "linalg": "linalg: value_and_grad through factorisations of n x n matrices, float64; hand is written in NumPy",
     "survey": "survey: scalar loops, and the Helmholtz energy of n fluids; forward takes n calls of jvp",
 }
 HAND_TARGETS = {"tuned": 1.25, "plain": 1.25}
@@ -254,6 +256,18 @@ def elementwise(_threads: int) -> Iterator[Case]:
         yield Case("elementwise", f"{program.name} jvp", contenders, targets=HAND_TARGETS)
 
 
+def linalg(_threads: int) -> Iterator[Case]:
+    """Yield factorisations and solutions beside their adjoints written by hand."""
+    for name, program, by_hand, points in autodiff_linalg.programs():
+        expected = by_hand(*points)
+        contenders = {
+            OURS: Contender(_bind(value_and_grad(program, tuple(range(len(points)))), *points), expected),
+            "hand": Contender(_bind(by_hand, *points), expected),
+            PRIMAL: Contender(_bind(program, *points), expected[0]),
+        }
+        yield Case("linalg", name, contenders, 1e-7, 0, {"hand": 1.2})
+
+
 def _summed(function: programs.Function, xp: programs.Namespace) -> programs.Function:
     """Return a function's sum; a scalar is left as it is."""
     if np.ndim(function(np.ones(3))) == 0:
@@ -292,6 +306,7 @@ SECTIONS: dict[str, Callable[[int], Iterator[Case]]] = {
     "overhead": overhead,
     "mlp": mlp,
     "elementwise": elementwise,
+    "linalg": linalg,
     "survey": survey,
 }
 

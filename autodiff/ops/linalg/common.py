@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -202,7 +203,7 @@ def largest(w: Any) -> Any:
 
 def rounding(w: Any) -> float:
     """Gap that rounding may leave between equal eigenvalues, as a part of the largest."""
-    return 2 * float(shape_of(w)[-1]) ** 0.5 * float(np.finfo(dtype_of(w)).eps)
+    return 2 * math.sqrt(shape_of(w)[-1]) * float(np.finfo(dtype_of(w)).eps)
 
 
 def gaps(w: Any) -> tuple[Any, Any]:

@@ -40,8 +40,15 @@ __all__ = ["eigh", "eigvalsh", "still_phase"]
 _RESULT: Any = type(np.linalg.eigh(np.eye(1)))
 
 
-def _factors(a: Any, lower: bool, known: Memo) -> Any:
-    return known.of(lambda a: np.linalg.eigh(a, "L" if lower else "U"), a)
+def _decomposed(a: Any, lower: bool) -> Any:
+    """Eigenvectors, and below them a row of the eigenvalues."""
+    w, v = np.linalg.eigh(a, "L" if lower else "U")
+    return np.concatenate([v, w[..., None, :]], axis=-2)
+
+
+def _taken_apart(both: Any) -> tuple[Any, Any]:
+    n = shape_of(both)[-1]
+    return np.real(both[..., n, :]), both[..., :n, :]
 
 
 def still_phase(moved: Any, row: Any, change: Any) -> Any:
@@ -51,41 +58,70 @@ def still_phase(moved: Any, row: Any, change: Any) -> Any:
     return moved * turn[..., None, :] * -1j
 
 
-def _values_tangent(t: Any, _y: Any, a: Any, lower: bool, known: Memo) -> Any:
-    v = _vectors(a, lower=lower, known=known)
+# -- forward -------------------------------------------------------------------------------------------------
+
+
+def _values_change(t: Any, v: Any, lower: bool) -> Any:
     return np.real(np.sum(conjugated(v) * (hermitian(t, lower=lower) @ v), axis=-2))
 
 
-def _values_cotangent(ct: Any, _y: Any, a: Any, lower: bool, known: Memo) -> Any:
-    """``V ct V^H``, in which eigenvectors that are not asked for have no part, so that their derivatives have none."""
-    v = _vectors(a, lower=lower, known=known)
-    v = np.where(read(ct)[..., None, :], v, np.zeros((), dtype_of(v)))
-    return triangle(conjugated((v * ct[..., None, :]) @ adjoint(v)), lower=lower)
-
-
-def _vectors_tangent(t: Any, y: Any, a: Any, lower: bool, known: Memo) -> Any:
-    gap, same = gaps(_values(a, lower=lower, known=known))
-    change = adjoint(y) @ (hermitian(t, lower=lower) @ y)
-    turned = y @ watched(ratio(change, gap), same)
-    if dtype_of(y).kind != "c" or not shape_of(y)[-1]:
+def _vectors_change(t: Any, v: Any, w: Any, lower: bool) -> Any:
+    gap, same = gaps(w)
+    change = adjoint(v) @ (hermitian(t, lower=lower) @ v)
+    turned = v @ watched(ratio(change, gap), same)
+    if dtype_of(v).kind != "c" or not shape_of(v)[-1]:
         return turned
     row = 0 if lower else -1
-    return turned + still_phase(y, y[..., row, :], turned[..., row, :])
+    return turned + still_phase(v, v[..., row, :], turned[..., row, :])
 
 
-_general_cotangent = transposed_rule(_vectors_tangent, 0)
+def _values_tangent(t: Any, _y: Any, a: Any, lower: bool, known: Memo) -> Any:
+    return _values_change(t, _taken_apart(_both(a, lower=lower, known=known))[1], lower)
 
 
-def _vectors_cotangent(ct: Any, y: Any, a: Any, lower: bool, known: Memo) -> Any:
-    """The transpose; written out for plain real matrices whose eigenvalues differ."""
-    w = _values(a, lower=lower, known=known)
-    if type(ct) is not np.ndarray or type(y) is not np.ndarray or y.dtype.kind == "c" or not _differ(w):
-        return _general_cotangent(ct, y, a, lower=lower, known=known)
+def _tangent(t: Any, y: Any, _a: Any, lower: bool, known: Memo) -> Any:
+    w, v = _taken_apart(y)
+    values = _values_change(t, v, lower)[..., None, :].astype(dtype_of(v))
+    return np.concatenate([_vectors_change(t, v, w, lower), values], axis=-2)
+
+
+# -- reverse -------------------------------------------------------------------------------------------------
+
+
+def _weighted(c: Any, v: Any, lower: bool) -> Any:
+    """Adjoint of the matrix from those of the eigenvalues, ``V c V^H``.
+
+    Eigenvectors that are not asked for have no part in it, so that their derivatives have none.
+    """
+    v = np.where(read(c)[..., None, :], v, np.zeros((), dtype_of(v)))
+    return triangle(conjugated((v * c[..., None, :]) @ adjoint(v)), lower=lower)
+
+
+def _values_cotangent(ct: Any, _y: Any, a: Any, lower: bool, known: Memo) -> Any:
+    return _weighted(ct, _taken_apart(_both(a, lower=lower, known=known))[1], lower)
+
+
+_turned_back = transposed_rule(lambda t, v, w, _a, lower: _vectors_change(t, v, w, lower), 1)
+
+
+def _cotangent(ct: Any, y: Any, _a: Any, lower: bool, known: Memo) -> Any:
+    (w, v), (c, g) = _taken_apart(y), _taken_apart(ct)
+    if type(y) is type(ct) is np.ndarray:
+        if not g.any():
+            return _weighted(c, v, lower)
+        if y.dtype.kind != "c" and _differ(w):
+            return _plain_cotangent(c, g, v, w, lower)
+    return _weighted(c, v, lower) + _turned_back(g, v, w, _a, lower=lower)
+
+
+def _plain_cotangent(c: Any, g: Any, v: Any, w: Any, lower: bool) -> Any:
+    """Of plain real matrices whose eigenvalues differ: in one product."""
     gap = w[..., None, :] - w[..., :, None]
     np.einsum("...ii->...i", gap)[...] = np.inf
-    change = y.mT @ ct
+    change = v.mT @ g
     change /= gap
-    return triangle(y @ change @ y.mT, lower=lower)
+    np.einsum("...ii->...i", change)[...] = c
+    return triangle(v @ change @ v.mT, lower=lower)
 
 
 def _differ(w: Any) -> bool:
@@ -94,29 +130,36 @@ def _differ(w: Any) -> bool:
     return bool(np.all(np.diff(w) > bound))
 
 
+# -- operations ----------------------------------------------------------------------------------------------
+
+
 def _samples(rng: np.random.Generator) -> list[Sample]:
     shapes = ((3, 3), (2, 2, 2), (1, 1), (0, 0))
     return [Sample((positive(rng, *s),), {"lower": low, "known": Memo()}) for s in shapes for low in (True, False)]
 
 
-# The diagonal of h has one real entry for each eigenvalue; where `same` holds there is one eigenvalue.
+def _known(a: Any, lower: bool, known: Memo) -> Any:
+    return known.of(lambda a: _decomposed(a, lower), a)
+
+
 _values: Operation = Operation(
-    "eigh_values",
-    lambda a, lower, known: _factors(a, lower, known)[0],
+    "eigvalsh",
+    lambda a, lower, known: np.real(_known(a, lower, known)[..., -1, :]),
     jvps=(_values_tangent,),
     vjps=(_values_cotangent,),
     samples=_samples,
     batch=stacked(2),
     shape=lambda a, lower, known: real_spec(shape_of(a)[:-1], dtype_of(a)),
 )
-_vectors: Operation = Operation(
-    "eigh_vectors",
-    lambda a, lower, known: _factors(a, lower, known)[1],
-    jvps=(_vectors_tangent,),
-    vjps=(_vectors_cotangent,),
+# Both results in one array: whoever asks for derivatives of both pays for them once.
+_both: Operation = Operation(
+    "eigh",
+    _known,
+    jvps=(_tangent,),
+    vjps=(_cotangent,),
     samples=_samples,
     batch=stacked(2),
-    shape=lambda a, lower, known: Spec(shape_of(a), dtype_of(a)),
+    shape=lambda a, lower, known: Spec((*shape_of(a)[:-2], shape_of(a)[-1] + 1, shape_of(a)[-1]), dtype_of(a)),
 )
 
 
@@ -131,7 +174,7 @@ def _lower(name: str, uplo: Any) -> bool:
 def eigh(a: Any, UPLO: Any = "L") -> Any:  # noqa: N803 - NumPy's name
     """Eigenvalues and eigenvectors of the Hermitian matrix of which `a` holds a triangle."""
     a, lower, known = square("np.linalg.eigh", a), _lower("np.linalg.eigh", UPLO), Memo()
-    return _RESULT(_values(a, lower=lower, known=known), _vectors(a, lower=lower, known=known))
+    return _RESULT(*_taken_apart(_both(a, lower=lower, known=known)))
 
 
 @implements(np.linalg.eigvalsh)
