@@ -112,6 +112,10 @@ class Outcome:
         return statistics.median(below / above for above, below in pairs)
 
 
+PERIOD = 2e-2
+"""Seconds: every figure is the mean over as many calls. Idle threads of OpenMP spin for milliseconds."""
+
+
 def measure(case: KernelCase, rounds: int) -> Outcome:
     """Check every contender, warm it up, and time all of them in turn."""
     import gc
@@ -124,12 +128,14 @@ def measure(case: KernelCase, rounds: int) -> Outcome:
         _check(case, name, run())
         start = time.perf_counter()
         run()
-        counts[name] = max(1, math.ceil(1e-3 / max(time.perf_counter() - start, 1e-9)))
+        counts[name] = max(1, math.ceil(PERIOD / max(time.perf_counter() - start, 1e-9)))
         outcome.times[name] = []
     for _ in range(rounds):
         gc.collect()
         for name, run in runs.items():
-            run()  # its data come back into the cache, which another contender has just used
+            # Its data come back into the cache, and the threads of the contender before go to sleep.
+            for _ in range(counts[name]):
+                run()
             start = time.perf_counter()
             for _ in range(counts[name]):
                 run()

@@ -227,7 +227,7 @@ def layers_in(value: Any, name: str = "") -> list[tuple[str, Layer]]:
 
 
 def _layers_of(value: Any, name: str) -> list[tuple[str, Layer]]:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, (np.ndarray, Tracer)):
         return []
     found = tree.paths(value, is_leaf=lambda v: isinstance(v, Layer), strict=False)
     return [(_join(name, plain_name(path)), v) for path, v in found if isinstance(v, Layer)]

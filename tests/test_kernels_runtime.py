@@ -13,6 +13,7 @@ from numba.core import config
 from kernels.cpu import matmul, num_threads, parallel_for, set_num_threads, threads
 from kernels.cpu.jit import kernel, source_digest
 from kernels.cpu.memory import flat
+from kernels.cpu.spinning import spin
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -191,3 +192,16 @@ def error_in_a_fast_kernel(a, b):
 @pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
 def test_a_fast_kernel_does_not_make_what_it_calls_fast():
     assert error_in_a_fast_kernel(1.0, 1e-20) == 1e-20
+
+
+@pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
+def test_waiting_awake_ends_with_the_change_or_with_patience():
+    cells = np.zeros(1, np.int64)
+    assert not spin(cells, 0, 10, 0)
+    assert spin(cells, 1, 10, 0)
+    outcome = []
+    waiting = threading.Thread(target=lambda: outcome.append(bool(spin(cells, 0, 10**11, 1))))
+    waiting.start()
+    cells[0] = 1  # seen by compiled code that is already in its loop
+    waiting.join(timeout=60)
+    assert outcome == [True]

@@ -22,7 +22,7 @@ ACTIVATIONS = {None: 0, "relu": RELU}
 WINDOW_BYTES = 192 * 1024  # of the gathered window: it should stay in the second cache beside a panel of filters
 LARGE_FILTERS = 512 * 1024  # bytes; they leave the second cache, so each block of output should be larger
 PIXELS = 1024  # summed up in one register tile of the weight gradient
-FLOPS_PER_THREAD = 1.5e7
+FLOPS_PER_THREAD = 5e6
 
 
 def conv2d(

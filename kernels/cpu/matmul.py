@@ -16,7 +16,7 @@ __all__ = ["matmul", "small_product"]
 ACTIVATIONS = {None: 0, "relu": RELU}
 NO_BIAS = {"f": np.empty(0, np.float32), "d": np.empty(0, np.float64)}
 SMALL = 300_000  # multiply-adds
-FLOPS_PER_THREAD = 1.5e7  # about 0.1 ms; handing a part to another thread costs half of that
+FLOPS_PER_THREAD = 2e6
 
 
 def matmul(a: Any, b: Any, *, bias: Any = None, activation: str | None = None) -> Any:

@@ -8,26 +8,36 @@ threads of the user's at once.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
+from itertools import count as counter
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernels.cpu.spinning import rests_per_microsecond, spin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["num_threads", "parallel_for", "set_num_threads", "threads"]
 
+PATIENCE = 500.0  # microseconds that a thread waits awake: the Python between two kernels of a training step
+SETTLING = 2.0  # microseconds from the change of a cell to the release of the GIL
+
 
 class _Job:
     """One chunk, waiting for a thread to take it and for its owner to learn the outcome."""
 
-    __slots__ = ("arguments", "done", "error", "function")
+    __slots__ = ("arguments", "done", "ended", "error", "function")
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self.function = function
         self.arguments = arguments
         self.error: BaseException | None = None
+        self.ended = np.zeros(1, np.int64)
         self.done = threading.Lock()
         self.done.acquire()
 
@@ -37,6 +47,7 @@ class _Job:
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             self.error = error
         self.done.release()
+        self.ended[0] = 1
 
 
 class _Pool:
@@ -51,6 +62,8 @@ class _Pool:
         """Forget the threads: after a fork, the child has none."""
         self.lock = threading.Lock()
         self.queue: SimpleQueue[_Job] = SimpleQueue()
+        self.posts = counter(1)
+        self.posted = np.zeros(1, np.int64)  # changes with every job
         self.workers = 0
 
     def ensure(self, count: int) -> None:
@@ -62,10 +75,25 @@ class _Pool:
                 threading.Thread(target=self.work, name=f"autodiff-kernel-{self.workers}", daemon=True).start()
                 self.workers += 1
 
+    def post(self, jobs: list[_Job]) -> None:
+        for job in jobs:
+            self.queue.put(job)
+        self.posted[0] = next(self.posts)
+
     def work(self) -> None:
+        """Run jobs for ever. Between two of them stay awake for a while: a kernel seldom comes alone."""
         self.inside.worker = True
         while True:
             self.queue.get().run()
+            before = int(self.posted[0])
+            if self.queue.empty():  # what is posted from here on changes the cell
+                self.wait(self.posted, before)
+
+    def wait(self, cells: Any, old: int) -> None:
+        """Wait awake until the cell has changed, not for long, and not where threads outnumber the processors."""
+        if self.limit is not None and self.limit <= available():
+            pace = rests_per_microsecond()
+            spin(cells, old, int(PATIENCE * pace), int(SETTLING * pace))
 
 
 _pool = _Pool()
@@ -73,6 +101,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.reset)
 
 
+@functools.cache
 def available() -> int:
     """Return the number of processors that this process may use."""
     try:
@@ -180,11 +209,11 @@ def parallel_for(function: Callable[..., Any], count: int, *arguments: Any, grai
     _pool.ensure(chunks - 1)
     bounds = [count * i // chunks for i in range(chunks + 1)]
     jobs = [_Job(function, (bounds[i], bounds[i + 1], *arguments)) for i in range(1, chunks)]
-    for job in jobs:
-        _pool.queue.put(job)
+    _pool.post(jobs)
     own = _Job(function, (0, bounds[1], *arguments))
     own.run()
     for job in jobs:  # whatever happened: the other chunks still write into the caller's arrays
+        _pool.wait(job.ended, 0)
         job.done.acquire()
     for job in (own, *jobs):
         if job.error is not None:

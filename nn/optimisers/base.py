@@ -19,7 +19,7 @@ import numpy as np
 from autodiff import tree
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.compiled import cpu
+from autodiff.ops.compiled import cpu, kernels_enabled
 from nn.inspection import Leaf, named_leaves
 from nn.schedules import rate_at
 
@@ -33,8 +33,11 @@ __all__ = ["Optimiser", "Step"]
 BLOCK = 1 << 14
 """Numbers of each array that go through a formula at once: some ten arrays of them fit into the second cache."""
 
-COMPILED = 1 << 16
-"""Numbers from which on a compiled kernel is used, where there is one."""
+COMPILED, SMALL = 1 << 16, 1 << 9
+"""Numbers from which on a compiled kernel is used, where there is one; and if kernels are loaded already."""
+
+
+FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
 
 class Step(NamedTuple):
@@ -203,21 +206,22 @@ class Optimiser:
         ({'w': array([0., 2.])}, {'step': 1})
         """
         trained = self._trained(model)
-        leaves, structure = tree.flatten(model)
-        found = self._gradients(gradients, model, trained)
+        leaves, structure = tree.flatten(model, is_leaf=_is_none)
+        places = [i for i, value in enumerate(leaves) if value is not None]  # those of the model's arrays
+        found = self._gradients(gradients, (leaves, structure), trained)
         number, old = self._old_moments(state, trained)
         numbers = {name: state[name] for name in self.first_numbers()}
         step = Step(rate_at(self.name, self.learning_rate, number), number + 1, self.next_numbers(numbers, number + 1))
         new: dict[str, Any] = {"step": step.number, **{moment: {} for moment in self.moments()}, **step.numbers}
         # An array in two places: the step of the one must not change what that of the other starts from.
-        places = Counter(id(leaf.value) for _, leaf in trained)
+        uses = Counter(id(leaf.value) for _, leaf in trained)
         for i, leaf in trained:
             changed: Sequence[Any] = [old[moment][leaf.name] for moment in self.moments()]
             if leaf.name in found:
                 decay = self.weight_decay if leaf.decay else 0.0
-                reuse = donate and places[id(leaf.value)] == 1
+                reuse = donate and uses[id(leaf.value)] == 1
                 p, changed = self._step(leaf.value, found[leaf.name], changed, step, decay, reuse)
-                leaves[i] = self._constrained(leaf, p) if leaf.decay else p
+                leaves[places[i]] = self._constrained(leaf, p) if leaf.decay else p
             for moment, value in zip(self.moments(), changed, strict=True):
                 new[moment][leaf.name] = value
         return tree.unflatten(structure, leaves), new
@@ -237,7 +241,9 @@ class Optimiser:
                 found.append((i, leaf))
         return found
 
-    def _gradients(self, gradients: Any, model: Any, trained: list[tuple[int, Leaf]]) -> dict[str, Any]:
+    def _gradients(
+        self, gradients: Any, model: tuple[list[Any], tree.Structure], trained: list[tuple[int, Leaf]]
+    ) -> dict[str, Any]:
         """Return the gradients by name, without those that are None, compared with the parameters, and clipped."""
         flat = self._aligned(gradients, model)
         given = [(i, leaf) for i, leaf in trained if flat[i] is not None]
@@ -248,10 +254,10 @@ class Optimiser:
             self._compare("clipped gradient", found, given)
         return found
 
-    def _aligned(self, gradients: Any, model: Any) -> list[Any]:
-        """Return the gradient, or None, of each leaf of the model."""
+    def _aligned(self, gradients: Any, model: tuple[list[Any], tree.Structure]) -> list[Any]:
+        """Return the gradient, or None, of each array of the model, which is given flat, None being a leaf."""
         error = f"{self.name}.update: the gradients are no tree like the model"
-        values, structure = tree.flatten(model, is_leaf=_is_none)
+        values, structure = model
         try:
             flat = tree.flatten_like(structure, gradients, is_leaf=_is_none)
         except (TypeError, ValueError) as reason:
@@ -303,10 +309,11 @@ class Optimiser:
     ) -> tuple[Any, Sequence[Any]]:
         """Do one step of one parameter, by whatever is fastest for its size."""
         arrays = [p, g, *moments]
-        if all(type(a) is np.ndarray for a in arrays) and p.size > BLOCK:
+        plain = all(type(a) is np.ndarray for a in arrays)
+        compiled = plain and p.dtype in FLOATS and p.size >= (SMALL if kernels_enabled() else COMPILED)
+        if compiled or (plain and p.size > BLOCK):
             arrays = [np.ascontiguousarray(a) for a in arrays]
             out = [a if donate and a.flags.writeable else np.empty_like(a) for a in (arrays[0], *arrays[2:])]
-            compiled = p.size >= COMPILED and p.dtype in (np.float32, np.float64)
             kernel = self.kernel(cpu(), step) if compiled else None
             if kernel is None:
                 self._in_blocks(arrays, out, step, decay)
