@@ -13,7 +13,7 @@ CHECK_VERSION := import sys; v = sys.version_info; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format types coverage bench peers wheel clean
+.PHONY: help run test lint format types coverage bench peers oracle wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -55,6 +55,9 @@ bench: $(STAMP)  ## Time the engine beside every peer that is installed (see pee
 
 peers: $(STAMP)  ## Install the peers of the benchmarks: autograd, JAX, PyTorch (large)
 	$(BIN)/python -m pip install --disable-pip-version-check '.[bench]'
+
+oracle: $(STAMP)  ## Compare 10,000 random programs with JAX and PyTorch (see peers; takes long)
+	$(BIN)/python -m tests.oracle $(ARGS)
 
 wheel: $(STAMP)  ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
