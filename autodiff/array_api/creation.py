@@ -62,7 +62,7 @@ def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Any:
 def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
     """Make an array of the shape of `x` whose elements are not set."""
     check_device(device)
-    return np.empty(np.shape(x), dtype=dtype_of(x) if dtype is None else dtype)
+    return np.empty_like(x, dtype=dtype)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Any:
@@ -80,7 +80,7 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
 def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
     """Make an array of one value with the shape and dtype of `x`."""
     check_device(device)
-    return anp.full(np.shape(x), fill_value, dtype=dtype_of(x) if dtype is None else dtype)
+    return anp.full_like(x, fill_value, dtype=dtype)
 
 
 def linspace(
@@ -99,7 +99,8 @@ def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Any:
 
 def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
     """Make an array of ones with the shape and dtype of `x`."""
-    return full_like(x, 1, dtype=dtype, device=device)
+    check_device(device)
+    return np.ones_like(x, dtype=dtype)
 
 
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Any:
@@ -110,7 +111,8 @@ def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Any:
 
 def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
     """Make an array of zeros with the shape and dtype of `x`."""
-    return full_like(x, 0, dtype=dtype, device=device)
+    check_device(device)
+    return np.zeros_like(x, dtype=dtype)
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:

@@ -35,6 +35,7 @@ from autodiff.numpy.building import (
     asfortranarray,
     c_,
     full,
+    full_like,
     r_,
 )
 from autodiff.numpy.wrapping import exported, wrapped
@@ -49,6 +50,7 @@ __all__ = [  # noqa: PLE0604 - NumPy's names, as strings
     "asfortranarray",
     "c_",
     "full",
+    "full_like",
     "r_",
 ]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core.errors import describe, missing_rule, user_line
-from autodiff.core.spec import shape_of
+from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ __all__ = [
     "ascontiguousarray",
     "asfortranarray",
     "c_",
+    "first_traced",
     "full",
+    "full_like",
     "is_traced",
     "r_",
 ]
@@ -135,6 +137,15 @@ def full(shape: Any, fill_value: Any, dtype: DTypeLike | None = None, order: Any
     return np.copy(np.broadcast_to(asarray(fill_value, dtype), shape))
 
 
+@functools.wraps(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", *others: Any, **more: Any) -> Any:
+    """As NumPy's, whose documentation this function shows."""
+    if not is_traced(fill_value):
+        return np.full_like(a, fill_value, dtype, order, *others, **more)
+    shape = others[1] if len(others) > 1 else more.get("shape")
+    return full(np.shape(a) if shape is None else shape, fill_value, dtype_of(a) if dtype is None else dtype)
+
+
 class _Joiner:
     """``np.r_`` and ``np.c_`` for traced values: ``r_[x, 0.0, y]``.
 
@@ -197,6 +208,13 @@ def is_traced(x: Any) -> bool:
     if isinstance(x, (list, tuple)):
         return any(map(is_traced, x))
     return isinstance(x, Tracer)
+
+
+def first_traced(x: Any) -> Any:
+    """Return the first traced value in nested lists and tuples, None if there is none."""
+    if isinstance(x, (list, tuple)):
+        return next((found for found in map(first_traced, x) if found is not None), None)
+    return x if isinstance(x, Tracer) else None
 
 
 def _build(x: Any, dtype: Any, copy: bool | None, name: str) -> Any:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.core.errors import missing_rule, writing
+from autodiff.core.errors import missing_rule
 from autodiff.core.tables import FUNCTIONS
-from autodiff.core.tracer import Tracer
-from autodiff.numpy.building import array, is_traced
+from autodiff.numpy.building import array, first_traced, is_traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,15 +129,10 @@ def _traced(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
     if name != "block":  # nested lists are what block is about
         args = tuple([(_entries_joined if i == place else _joined)(x) for i, x in enumerate(args)])
         kwargs = {key: (_entries_joined if key in names else _joined)(x) for key, x in kwargs.items()}
-    rule = FUNCTIONS.get(function)
-    if rule is not None:
-        # The rule itself, as NumPy looks at some arguments only: np.full_like(a, x) does not ask x.
-        out = kwargs.get("out")
-        if out is not None and not isinstance(out, Tracer):
-            raise writing(f"np.{name} with out=", next(filter(is_traced, args), None), out)
-        return rule(*args, **kwargs)
-    if isinstance(function, type(np.sum)):  # it dispatches, to an error that says more
-        return function(*args, **kwargs)
+    if function in FUNCTIONS or isinstance(function, _FUNCTION_TYPES[-1]):
+        # Not by calling it: NumPy looks at some arguments only, and np.full_like(a, x) would not ask x.
+        x = first_traced((*args, *kwargs.values()))
+        return x.__array_function__(function, (type(x),), args, kwargs)
     raise missing_rule(f"np.{name}")
 
 
