@@ -43,7 +43,7 @@ def test_every_name_of_numpy_is_there(path):
             assert got.__name__ == want.__name__
             assert got.__doc__ == want.__doc__
         elif isinstance(want, type) or not callable(want):
-            assert got is want or name in {"linalg", "fft", "r_", "c_"}
+            assert got is want or name in {"linalg", "fft", "r_", "c_", "vectorize"}
     assert set(getattr(theirs, "__all__", ())) <= set(ours.__all__)
     assert set(names(theirs)) <= set(dir(ours))
 
@@ -219,6 +219,33 @@ def test_arrays_are_copied_as_numpy_does():
     assert seen == [True, True, True]
     with pytest.raises(ValueError, match=r"autodiff\.numpy\.array: copy=False, .*made anew \(test_numpy_.*copy=None"):
         grad(lambda x: np.sum(anp.array([x], copy=False)))(V)
+
+
+def test_vectorize():
+    f = lambda x, n=2, scale=1.0: scale * x**n if x > 0 else 3 * x
+    loop = anp.vectorize(f, excluded=["scale"])
+    x = np.array([[0.5, -1.0], [2.0, 0.1]])
+    np.testing.assert_array_equal(loop(x), np.vectorize(f)(x))
+    want = lambda x, n, s: np.where(x > 0, s * x**n, 3 * x)
+    for modes in (jacfwd, jacrev):
+        np.testing.assert_allclose(modes(lambda x: loop(x, np.array([2, 3]), scale=2.0))(x),
+                                   modes(lambda x: want(x, np.array([2.0, 3.0]), 2.0))(x), rtol=1e-14)  # fmt: skip
+    np.testing.assert_allclose(grad(lambda s: np.sum(loop(x, scale=s)))(1.5), np.sum(x[x > 0] ** 2))
+    np.testing.assert_allclose(grad(lambda x: np.sum(loop(x=x)))(x), np.where(x > 0, 2 * x, 3.0))
+    both = anp.vectorize(lambda a, b: (a * b, a + b), otypes=[np.float32, float])
+    p, q = jvp(lambda a: both(a, 2), (V,), (V,))[1]
+    assert (p.dtype, q.dtype) == (np.float32, np.float64)
+    np.testing.assert_allclose(p, 2 * V, rtol=1e-6)
+    np.testing.assert_array_equal(q, V)
+    assert anp.vectorize(lambda x: x, doc="told").__doc__ == "told"
+    assert isinstance(loop, np.vectorize)
+
+
+def test_vectorize_refuses():
+    with pytest.raises(MissingRuleError, match=r"np\.vectorize has no derivative rule .*signature; autodiff\.vmap"):
+        grad(lambda x: np.sum(anp.vectorize(np.sum, signature="(n)->()")(x)))(V)
+    with pytest.raises(ValueError, match=r"np\.vectorize: there is no element"):
+        jvp(anp.vectorize(np.sin), (V[:0],), (V[:0],))
 
 
 # -- what has no derivative ----------------------------------------------------------------------------------

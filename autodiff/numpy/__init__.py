@@ -38,6 +38,7 @@ from autodiff.numpy.building import (
     full_like,
     r_,
 )
+from autodiff.numpy.loops import vectorize
 from autodiff.numpy.wrapping import exported, wrapped
 
 __all__ = [  # noqa: PLE0604 - NumPy's names, as strings
@@ -52,6 +53,7 @@ __all__ = [  # noqa: PLE0604 - NumPy's names, as strings
     "full",
     "full_like",
     "r_",
+    "vectorize",
 ]
 
 
