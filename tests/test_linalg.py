@@ -253,6 +253,9 @@ def test_cond_of_other_shapes_and_of_singular_matrices():
     check(np.linalg.cond, RNG.normal(size=(4, 2)))
     singular = np.array([[1.0, 2.0], [2.0, 4.0]])
     assert vjp(lambda x: np.linalg.cond(x, 1), singular)[0] == np.linalg.cond(singular, 1) == np.inf
+    for p in (None, 1, 2, np.inf, "fro"):
+        assert np.isnan(grad(lambda x, p=p: np.linalg.cond(x, p))(singular)).all()
+        assert np.isnan(grad(lambda x, p=p: np.linalg.cond(x, p))(np.diag([1.0, 0.0]))).all()
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"tol": 0.1}, {"hermitian": True}, {"rtol": 1e-3}])
@@ -390,3 +393,23 @@ def test_second_order_of_large_matrices():
         along = lambda x, f=f: jvp(f, (x,), (t,))[1]
         got = [jvp(g, (x,), (t,))[1] for g in (step, along)] + [np.sum(grad(g)(x) * t) for g in (step, along)]
         np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+# -- derivatives as linear functions -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("f", PARTS.values(), ids=PARTS)
+def test_pullbacks_are_linear_functions_of_the_adjoint(f):
+    """So that they can be transposed again, which is forward mode; linearize and checkpoint see the same rules."""
+    x, t = positive(3, 3), RNG.normal(size=(3, 3))
+    y, pull = vjp(f, x)
+    want = jvp(f, (x,), (t,))[1]
+    np.testing.assert_allclose(autodiff.linear_transpose(lambda ct: pull(ct)[0], y)(t)[0], want, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(autodiff.linearize(f, x)[1](t), want, rtol=1e-9, atol=1e-12)
+    total = lambda x: np.sum(f(x) ** 2)
+    np.testing.assert_allclose(grad(autodiff.checkpoint(total))(x), grad(total)(x), rtol=1e-9, atol=1e-12)
+
+
+def test_lstsq_mixes_real_and_complex_numbers():
+    check(lambda a, b: np.linalg.lstsq(a, b)[0], RNG.normal(size=(4, 2)), draw(RNG, (4,), complex))
+    check(lambda a, b: np.linalg.lstsq(a, b)[1], RNG.normal(size=(4, 2)), draw(RNG, (4, 2), complex))

@@ -230,7 +230,8 @@ def read(ct: Any) -> Any:
 
 def _watch(ct: Any, _y: Any, _x: Any, same: Any) -> Any:
     some = np.any(read(ct), axis=-2, keepdims=True)
-    return np.where(np.logical_and(same, some), np.full((), np.nan, dtype_of(ct)), ct)
+    one = np.ones((), real_spec((), dtype_of(ct)).dtype)
+    return ct * np.where(np.logical_and(same, some), one * np.nan, one)
 
 
 # The result itself; but an adjoint that reads one of several columns that cannot be told apart meets NaN there.

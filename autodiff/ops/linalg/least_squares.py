@@ -16,6 +16,7 @@ from autodiff.core.batching import stacked
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import concrete
+from autodiff.ops.kinks import jump
 from autodiff.ops.linalg.common import adjoint, matrices, numbers, square
 from autodiff.ops.linalg.common import hermitian as mirrored
 from autodiff.ops.linalg.inverse import quiet_inverse
@@ -128,6 +129,12 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
 # -- condition numbers ---------------------------------------------------------------------------------------
 
 
+def _pole(s: Any, first: Any, n: int) -> Any:
+    """Singular values; the derivative of those that count as 0 is NaN, not 0 as at a kink, where they divide."""
+    zero = s <= n * float(np.finfo(dtype_of(s)).eps) * first
+    return s + np.where(zero, jump(s), np.zeros((), dtype_of(s)))
+
+
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     """Condition number: the norm of a matrix times that of its inverse."""
@@ -136,8 +143,9 @@ def cond(x: Any, p: Any = None) -> Any:
         raise np.linalg.LinAlgError(f"np.linalg.cond: not defined for empty arrays, such as {describe(x)}.")
     if p is None or p in {2, -2}:
         s = np.linalg.svdvals(x)
+        first, last = s[..., 0], s[..., -1]
         with np.errstate(all="ignore"):
-            y = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+            y = last / first if p == -2 else first / _pole(last, first, max(shape_of(x)[-2:]))
     else:
         x = square("np.linalg.cond", x, "x")
         y = np.linalg.norm(x, p, (-2, -1)) * np.linalg.norm(quiet_inverse(x), p, (-2, -1))
