@@ -413,3 +413,11 @@ def test_pullbacks_are_linear_functions_of_the_adjoint(f):
 def test_lstsq_mixes_real_and_complex_numbers():
     check(lambda a, b: np.linalg.lstsq(a, b)[0], RNG.normal(size=(4, 2)), draw(RNG, (4,), complex))
     check(lambda a, b: np.linalg.lstsq(a, b)[1], RNG.normal(size=(4, 2)), draw(RNG, (4, 2), complex))
+
+
+def test_the_cost_of_a_factorisation_counts_once():
+    x = positive(10, 10)
+    for f, each in ((np.linalg.svd, 22), (np.linalg.eigh, 9), (np.linalg.eig, 25), (np.linalg.cholesky, 1 / 3)):
+        part = lambda x, f=f: f(x) if f is np.linalg.cholesky else f(x)[0]
+        cost = autodiff.trace(part)(x).cost()
+        assert cost.flops == round(each * 1000)

@@ -95,9 +95,11 @@ FLOPS: dict[str, Callable[[Step], int]] = (
     | dict.fromkeys(("fft", "ifft", "rfft", "irfft", "fftn", "ifftn", "rfftn", "irfftn"), _fft)
     | {
         "einsum": _einsum, "convolve": _correlate, "correlate": _correlate,
-        "cholesky": _square(1 / 3), "det": _square(2 / 3), "slogdet": _square(2 / 3), "inv": _square(2),
-        "solve": _square(2 / 3),
-        "qr": _square(4 / 3), "eigh": _square(9), "eigvalsh": _square(4 / 3), "svd": _square(22), "pinv": _square(22),
+        "cholesky": _square(1 / 3), "det": _square(2 / 3), "logdet": _square(2 / 3), "inv": _square(2),
+        "solve": _square(2 / 3), "pinv": _square(22), "eigh": _square(9), "eigvalsh": _square(9),
+        # One computation gives all parts of these: one of them has its cost.
+        "qr_orthogonal": _square(8 / 3), "qr_upper": _nothing, "eig_values": _square(25), "eig_vectors": _nothing,
+        "svd_values": _square(22), "svd_left": _nothing, "svd_right": _nothing, "det_sign": _nothing,
     }
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, elementwise, linear
-from autodiff.core.batching import stacked
+from autodiff.core.batching import size_of, spread, stacked
 from autodiff.core.errors import describe
 from autodiff.core.forward import Dual
 from autodiff.core.linear import LinearTracer
@@ -234,6 +234,11 @@ def _watch(ct: Any, _y: Any, _x: Any, same: Any) -> Any:
     return ct * np.where(np.logical_and(same, some), one * np.nan, one)
 
 
+def _watch_each(call: Any, batched: Any, x: Any, same: Any) -> Any:
+    n = size_of(batched, (x, same))
+    return stacked(2)(call, (True, batched[1]), spread(x, n, batched[0]), same)
+
+
 # The result itself; but an adjoint that reads one of several columns that cannot be told apart meets NaN there.
 _watched = linear(
     lambda x, same: x + 0,
@@ -241,7 +246,7 @@ _watched = linear(
     name="watched_columns",
     nargs=2,
     samples=lambda rng: [Sample((rng.normal(size=(2, 3, 3)), np.zeros((3, 3), bool)))],
-    batch=stacked(2),
+    batch=_watch_each,
     shape=lambda x, same: Spec(x.shape, x.dtype),
 )
 
