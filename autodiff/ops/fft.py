@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, implements, linear
+from autodiff.core import Operation, Sample, Spec, implements, linear
 from autodiff.core.batching import along
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
@@ -86,11 +86,11 @@ def _samples(kind: str) -> Callable[[np.random.Generator], list[Sample]]:
 # -- the operations ------------------------------------------------------------------------------------------
 
 
-def _fft_value(x: Any, axis: int, norm: str, inverse: bool) -> Any:
+def _fft_value(x: Any, axis: int, norm: Any, inverse: bool) -> Any:
     return (np.fft.ifft if inverse else np.fft.fft)(x, axis=axis, norm=norm)
 
 
-_fft = linear(
+_fft: Operation = linear(
     _fft_value,
     lambda ct, _y, _x, **params: _fft(ct, **params),
     name="fft",
@@ -158,7 +158,7 @@ def _length(name: str, n: Any, a: Any) -> int:
     n = operator.index(n)
     if n < 1:
         raise ValueError(f"np.fft.{name}: there must be at least one point, not {n} (the array is {describe(a)}).")
-    return n
+    return int(n)
 
 
 def _fitted(name: str, a: Any, n: Any, axis: int) -> Any:
