@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+from scipy import special
 
 from tests import naive
 from tests.naive import Node, elementwise, linear
@@ -88,6 +89,29 @@ def _convolve(a, b):
     return Node(np.convolve(a.value, b.value), pulls)
 
 
+def _conv2d(a, w):
+    k = w.shape[0]
+    padded = np.pad(a.value, k - 1)
+    n = padded.shape[0] - k + 1
+    windows = {(u, v): (slice(u, u + n), slice(v, v + n)) for u in range(k) for v in range(k)}
+
+    def pull_image(g):
+        out = np.zeros(padded.shape)
+        for at, window in windows.items():
+            out[window] += g * w.value[at]
+        return out[k - 1 : n, k - 1 : n]
+
+    pull_filter = lambda g: np.array([np.sum(g * padded[window]) for window in windows.values()]).reshape(k, k)
+    return Node(
+        sum(padded[window] * w.value[at] for at, window in windows.items()), [(a, pull_image), (w, pull_filter)]
+    )
+
+
+def _logsumexp(a, axis):
+    y = special.logsumexp(a.value, axis)
+    return Node(y, [(a, lambda g: np.expand_dims(g, axis) * np.exp(a.value - np.expand_dims(y, axis)))])
+
+
 def _concatenate(parts, axis):
     ends = np.cumsum([p.shape[axis] for p in parts])[:-1]
     pulls = [(p, lambda g, i=i: np.split(g, ends, axis)[i]) for i, p in enumerate(parts)]
@@ -171,6 +195,12 @@ FUNCTIONS = naive.FUNCTIONS | {
     "minimum": elementwise(np.minimum, lambda a, b: (a < b) + (a == b) / 2, lambda a, b: (a > b) + (a == b) / 2),
     "remainder": elementwise(np.remainder, lambda a, b: 1.0, None),
     "clip": elementwise(np.clip, lambda a, low, high: ((a > low) & (a < high)) * 1.0, None, None),
+    "erf": elementwise(special.erf, lambda a: 2 / np.sqrt(np.pi) * np.exp(-(a**2))),
+    "expit": elementwise(special.expit, lambda a: special.expit(a) * special.expit(-a)),
+    "gammaln": elementwise(special.gammaln, special.digamma),
+    "digamma": elementwise(special.digamma, lambda a: special.polygamma(1, a)),
+    "logsumexp": _logsumexp,
+    "conv2d": _conv2d,
     "mean": lambda a, axis: FUNCTIONS["multiply"](FUNCTIONS["sum"](a, axis), 1 / a.shape[axis]),
     "prod": _prod,
     "max": _extremum(np.max),

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tests.oracle_programs import numpy_vocabulary, run
+from tests.oracle_programs import SPECIAL, numpy_vocabulary, run
 
 
 def jax_oracle():
@@ -14,7 +14,14 @@ def jax_oracle():
     jax.config.update("jax_enable_x64", True)
     import jax.numpy as jnp
 
-    f = numpy_vocabulary(jnp, softmax=lambda a: jax.nn.softmax(a, axis=-1))
+    f = numpy_vocabulary(
+        jnp,
+        softmax=lambda a: jax.nn.softmax(a, axis=-1),
+        conv2d=lambda a, w: jax.lax.conv_general_dilated(
+            a[None, None], w[None, None], (1, 1), [(w.shape[0] - 1,) * 2] * 2
+        )[0, 0],
+        **{name: getattr(jax.scipy.special, name) for name in SPECIAL},
+    )
 
     def answers(steps, xs, ts, us, weights):
         xs, ts, us = (tuple(map(jnp.asarray, v)) for v in (xs, ts, us))
@@ -93,6 +100,12 @@ def _torch_vocabulary(torch):
         "logabsdet": lambda a: torch.linalg.slogdet(a)[1],
         "triangular": lambda a: torch.linalg.qr(a)[1],
         "softmax": lambda a: torch.softmax(a, -1),
+        "conv2d": lambda a, w: torch.nn.functional.conv2d(a[None, None], w[None, None], padding=len(w) - 1)[0, 0],
+        "digamma": torch.digamma,
+        "erf": torch.erf,
+        "expit": torch.sigmoid,
+        "gammaln": torch.lgamma,
+        "logsumexp": lambda a, axis: torch.logsumexp(a, dim=axis),
         "power_spectrum": lambda a: torch.square(torch.abs(torch.fft.fft(a))),
         "circular": lambda a, b: torch.real(torch.fft.ifft(torch.fft.fft(a) * torch.fft.fft(b))),
         "low_pass": lambda a: torch.fft.irfft(

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import autodiff
+from autodiff.scipy import special
 
 SHAPES = ((3,), (2, 3), (2, 2))
 
@@ -26,6 +27,7 @@ _FUNCTIONS = (
     "broadcast_to clip concatenate convolve cumprod cumsum diff einsum flip kron matmul max mean median min outer prod "
     "repeat reshape roll sort stack std sum tile trace transpose tril var where"
 )
+SPECIAL = ("digamma", "erf", "expit", "gammaln", "logsumexp")
 _LINALG = "cholesky det eigvalsh inv norm qr slogdet solve svd pinv"
 
 
@@ -46,7 +48,12 @@ def numpy_vocabulary(m, **more):
     return SimpleNamespace(**names | more)
 
 
-NUMPY = numpy_vocabulary(np, softmax=lambda a: autodiff.ops.softmax(a, axis=-1))
+NUMPY = numpy_vocabulary(
+    np,
+    softmax=lambda a: autodiff.ops.softmax(a, axis=-1),
+    conv2d=lambda a, w: autodiff.ops.conv2d(a[None, None], w[None, None], padding=w.shape[0] - 1)[0, 0],
+    **{name: getattr(special, name) for name in SPECIAL},
+)
 
 
 # -- shapes --------------------------------------------------------------------------------------------------
@@ -127,6 +134,10 @@ ELEMENTWISE = {
     "absolute": lambda f, a: f.absolute(a),
     "clip": lambda f, a: f.clip(a, -0.7, 0.9),
     "remainder": lambda f, a: f.remainder(a, 1.7),
+    "erf": lambda f, a: f.erf(a),
+    "expit": lambda f, a: f.expit(a),
+    "gammaln": lambda f, a: f.gammaln(f.add(f.sin(a), 2.5)),
+    "digamma": lambda f, a: f.digamma(f.add(f.sin(a), 2.5)),
 }
 BINARY = {
     "add": lambda f, a, b: f.multiply(f.add(a, b), 0.5),
@@ -151,6 +162,7 @@ AXES = {
     "var": lambda f, a, k: f.var(f.sin(a), axis_of(a, k)),
     "std": lambda f, a, k: f.sqrt(f.add(f.var(f.sin(a), axis_of(a, k)), 0.3)),
     "softmax": lambda f, a, k: f.softmax(a),
+    "logsumexp": lambda f, a, k: f.multiply(f.logsumexp(a, axis_of(a, k)), 0.5),
     "cumsum": lambda f, a, k: f.multiply(f.cumsum(a, axis_of(a, k)), 1 / a.shape[axis_of(a, k)]),
     "cumprod": lambda f, a, k: f.cumprod(f.add(f.multiply(f.sin(a), 0.3), 0.9), axis_of(a, k)),
     "diff": lambda f, a, k: f.multiply(f.diff(f.pad(a)), 0.5),
@@ -181,6 +193,7 @@ STRUCTURE = {
     "einsum": lambda f, a, b, k: f.multiply(f.einsum("i,i->i", flat(f, a), f.cos(flat(f, a))), 0.5),
     "matmul": lambda f, a, b, k: f.multiply(f.matmul(square(f, a), regular(f, a)), 0.3),
     "bilinear": lambda f, a, b, k: f.einsum("ij,jk,lk->il", square(f, a), square(f, a), definite(f, a)),
+    "conv2d": lambda f, a, b, k: f.multiply(f.conv2d(square(f, a), square(f, b)), 0.4),
     "circular": lambda f, a, b, k: f.multiply(f.circular(flat(f, a, 9), f.sin(flat(f, a, 9))), 0.3),
     "trace": lambda f, a, b, k: f.multiply(f.trace(square(f, a)), 0.7),
     "tril": lambda f, a, b, k: f.tril(square(f, a)),
