@@ -71,6 +71,7 @@ __all__ = [
     "each",
     "fold",
     "folded",
+    "mapped",
     "pointwise",
     "size_of",
     "spread",
@@ -106,8 +107,8 @@ class Batched(Tracer):
         return BatchingError(
             f"{what}: {describe(self)} stands for {self.level.size} examples at once inside {self.level.transform}, so "
             f"it is no single Python or NumPy value{user_line()}. Use np.* functions on it: np.where instead of a "
-            "branch or a mask, np.take(table, i, axis=0) instead of table[i] for a plain array, np.stack to build "
-            "arrays."
+            "branch or a mask, autodiff.numpy.take(table, i, axis=0) instead of table[i] for a plain array, np.stack "
+            "to build arrays."
         )
 
     def __bool__(self) -> bool:
@@ -179,6 +180,11 @@ def all_values(x: Any) -> Any:
     while type(x) is Batched:
         x = concrete(x.value)
     return x
+
+
+def mapped(x: Any) -> bool:
+    """Whether a value stands for many examples, at any level."""
+    return isinstance(concrete(x), Batched)
 
 
 # -- for rules -----------------------------------------------------------------------------------------------

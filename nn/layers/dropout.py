@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.core.batching import mapped
+from autodiff.core.errors import BatchingError
 from autodiff.core.spec import dtype_of, shape_of
 from nn.layers.checks import check_float
 from nn.module import Layer, static
@@ -55,5 +57,10 @@ class Dropout(Layer):
                 "nn.apply(model, x, train=True, rng=np.random.default_rng(0))."
             )
         check_float(f"Dropout({self.rate})", x)
+        if mapped(x):
+            raise BatchingError(
+                f"Dropout({self.rate}): under vmap the draws of rng would be the same for all examples. Call the model "
+                "on the whole batch, without vmap, or without train=True."
+            )
         kept = rng.random(shape_of(x), dtype=np.float32) >= np.float32(self.rate)
         return x * np.multiply(kept, 1 / (1 - self.rate), dtype=dtype_of(x)), self
