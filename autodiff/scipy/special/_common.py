@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.core import UFUNCS, Sample, Tracer
+from autodiff.core import UFUNCS, Sample, Tracer, constant
 from autodiff.core.errors import MissingRuleError, user_line
 from autodiff.core.spec import dtype_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["alias", "draws", "is_traced", "narrow", "order", "ordered", "refused", "several"]
+__all__ = ["alias", "draws", "fixed", "is_traced", "narrow", "order", "ordered", "refused", "several"]
 
 PI = math.pi
+
+#: The value alone: a constant inside of an expression.
+fixed = constant(lambda x: x, name="fixed")
 
 
 def refused(function: str, argument: str, instead: str = "") -> Callable[..., Any]:

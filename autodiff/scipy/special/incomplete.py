@@ -13,7 +13,7 @@ from autodiff.scipy.special._common import draws, narrow, order, ordered, severa
 from autodiff.scipy.special._quadrature import bell, betainc_derivative, gammainc_derivative
 from autodiff.scipy.special.gamma_functions import polygamma
 
-__all__ = ["beta_density", "gamma_density", "student_density"]
+__all__ = ["beta_density", "binomial_cdf", "binomial_sf", "gamma_density", "student_density"]
 
 # -- gamma -----------------------------------------------------------------------------------------------------
 
@@ -203,12 +203,14 @@ def _binomial(k: Any, n: Any, p: Any, tail: Any) -> Any:
     return tail(k + 1, np.where(last, 1.0, n - k), p), last
 
 
-def _bdtr(k: Any, n: Any, p: Any) -> Any:
+def binomial_cdf(k: Any, n: Any, p: Any) -> Any:
+    """Return the probability of at most `k` successes in `n` trials."""
     y, last = _binomial(k, n, p, sc.betaincc)
     return np.where(last, 1.0, y)
 
 
-def _bdtrc(k: Any, n: Any, p: Any) -> Any:
+def binomial_sf(k: Any, n: Any, p: Any) -> Any:
+    """Return the probability of more than `k` successes in `n` trials."""
     y, last = _binomial(k, n, p, sc.betainc)
     return np.where(last, 0.0, y)
 
@@ -220,8 +222,8 @@ UFUNCS[sc.gdtr] = lambda a, b, x: sc.gammainc(b, a * x)
 UFUNCS[sc.gdtrc] = lambda a, b, x: sc.gammaincc(b, a * x)
 UFUNCS[sc.pdtr] = lambda k, m: sc.gammaincc(np.floor(k) + 1, m)
 UFUNCS[sc.pdtrc] = lambda k, m: sc.gammainc(np.floor(k) + 1, m)
-UFUNCS[sc.bdtr] = _bdtr
-UFUNCS[sc.bdtrc] = _bdtrc
+UFUNCS[sc.bdtr] = binomial_cdf
+UFUNCS[sc.bdtrc] = binomial_sf
 UFUNCS[sc.nbdtr] = lambda k, n, p: sc.betainc(n, np.floor(k) + 1, p)
 UFUNCS[sc.nbdtrc] = lambda k, n, p: sc.betaincc(n, np.floor(k) + 1, p)
 UFUNCS[sc.fdtr] = lambda d1, d2, x: sc.betainc(0.5 * d1, 0.5 * d2, _fraction(d1, d2, x))

@@ -8,13 +8,10 @@ import numpy as np
 import scipy.special as sc
 
 from autodiff import ops
-from autodiff.core import constant
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.scipy.special._common import is_traced
+from autodiff.scipy.special._common import fixed, is_traced
 
 __all__ = ["log_softmax", "logsumexp", "softmax", "softplus"]
-
-_fixed = constant(lambda x: x, name="fixed")
 
 
 def _array(x: Any) -> Any:
@@ -24,7 +21,7 @@ def _array(x: Any) -> Any:
 
 def _log_of_total(total: Any, part: Any, rest: Any) -> Any:
     """``log(abs(total))``; where most of it is the constant `part`, exact in the small `rest`."""
-    most = np.logical_and(part != 0, np.abs(_fixed(rest)) < 0.5 * np.abs(part))
+    most = np.logical_and(part != 0, np.abs(fixed(rest)) < 0.5 * np.abs(part))
     safe = np.where(most, part, 1.0)
     return np.where(
         most,
@@ -81,14 +78,14 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
 
 def _weighted(a: Any, b: Any, axis: Any, return_sign: bool) -> tuple[Any, Any, Any]:
     """The logarithm, the sign, and where nothing was summed but zeros; the summed axes have length one."""
-    real = np.real(_fixed(a))
-    weight = None if b is None else _fixed(b)
+    real = np.real(fixed(a))
+    weight = None if b is None else fixed(b)
     counted = real if weight is None else np.where(weight == 0, -np.inf, real)
     top = np.max(counted, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(top), top, 0.0).astype(real.dtype)
     e = np.exp(a - shift)
     if weight is not None:  # what has weight 0 adds nothing, even if it is infinite
-        e = np.where(np.logical_and(weight == 0, np.isinf(_fixed(e))), 0.0, e)
+        e = np.where(np.logical_and(weight == 0, np.isinf(fixed(e))), 0.0, e)
     terms = e if b is None else b * e
     total = np.sum(terms, axis=axis, keepdims=True)
     if dtype_of(total).kind == "c":
@@ -97,10 +94,10 @@ def _weighted(a: Any, b: Any, axis: Any, return_sign: bool) -> tuple[Any, Any, A
         return log, total / size, top == -np.inf
     largest = np.logical_and(counted == top, np.isfinite(top))
     part = np.sum(np.where(largest, 1.0 if weight is None else weight, 0.0), axis=axis, keepdims=True)
-    small = np.expm1(np.where(largest, a - shift, 0.0)) if b is None else terms - _fixed(terms)
+    small = np.expm1(np.where(largest, a - shift, 0.0)) if b is None else terms - fixed(terms)
     rest = np.sum(np.where(largest, small, terms), axis=axis, keepdims=True)
     out = _log_of_total(total, part.astype(real.dtype), rest) + shift
-    sign = np.sign(_fixed(total))
+    sign = np.sign(fixed(total))
     return (out if return_sign else np.where(sign < 0, np.nan, out)).astype(dtype_of(total)), sign, top == -np.inf
 
 
