@@ -12,7 +12,8 @@ import zlib
 import numpy as np
 import pytest
 
-import autodiff.scipy.special  # noqa: F401 - registers its operations
+import autodiff.scipy.linalg
+import autodiff.scipy.special  # noqa: F401 - they register their operations
 from autodiff import grad, jvp, linearize, vjp
 from autodiff.core import REGISTRY, Spec
 from autodiff.core.errors import DifferentiationError
@@ -24,6 +25,7 @@ ALWAYS_FLOAT64 = {"interp"}
 #: SciPy's functions whose imaginary part is rounded to the last place of the modulus: no complex step of 1e-30.
 ROUNDED_TO_MODULUS = {
     *("jv", "yv", "spherical_jn", "spherical_yn"),
+    *("logm", "logm_derivative", "sqrtm", "sqrtm_derivative", "solve_sylvester"),
     *("expi", "sine_integral", "cosine_integral", "hyperbolic_sine_integral", "hyperbolic_cosine_integral", "spence"),
 }
 
