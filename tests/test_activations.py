@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from autodiff import check_grads, eval_shape, grad, hvp, jvp, trace, value_and_grad, vjp
+from autodiff import check_grads, eval_shape, grad, hvp, jvp, ops, trace, value_and_grad, vjp
 from autodiff.core import Spec
 from autodiff.ops import (
     elu,
@@ -406,3 +406,19 @@ def test_against_scipy():
     np.testing.assert_allclose(softplus(x), -special.log_expit(-x), rtol=1e-14)
     normal = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
     np.testing.assert_allclose(grad(total(gelu))(x), special.ndtr(x) + x * normal, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "name", ["relu", "relu6", "elu", "selu", "leaky_relu", "hard_tanh", "hard_sigmoid", "softplus"]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_stay_numbers(name, dtype):
+    for x in (-1.5, 0.5):
+        assert type(getattr(ops, name)(dtype(x))) is dtype
+
+
+def test_softplus_by_the_kernel_is_that_of_numpy(rng):
+    x = rng.normal(size=5000) * 10
+    ops.enable_kernels()
+    np.testing.assert_allclose(ops.softplus(x), np.logaddexp(x, 0), rtol=1e-15)
+    np.testing.assert_allclose(grad(lambda x: np.sum(ops.softplus(x)))(x), 1 / (1 + np.exp(-x)), rtol=1e-14)

@@ -627,3 +627,12 @@ def test_against_jax(rng):
         found = jvp(lambda x, f=ours: f(x, 0), (x,), (t,))
         np.testing.assert_allclose(found[0], y, rtol=2e-5, atol=1e-6)
         np.testing.assert_allclose(found[1], dy, rtol=2e-4, atol=1e-6)
+
+
+def test_classes_that_are_ruled_out_and_do_not_occur_cost_nothing():
+    logits, targets = np.array([[1.0, -np.inf, 0.0]]), np.array([[0.5, 0.0, 0.5]])
+    expected = softmax_cross_entropy(logits[:, ::2], targets[:, ::2])
+    np.testing.assert_allclose(softmax_cross_entropy(logits, targets), expected, rtol=1e-15)
+    p = np.exp([1.0, 0.0]) / np.exp([1.0, 0.0]).sum() - 0.5
+    np.testing.assert_allclose(grad(softmax_cross_entropy)(logits, targets), [[p[0], 0, p[1]]], rtol=1e-14)
+    assert softmax_cross_entropy(logits, np.array([[0.5, 0.5, 0.0]])) == np.inf

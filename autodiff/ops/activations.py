@@ -108,6 +108,11 @@ def relu(x: Any) -> Any:
     return _relu(_real("relu", x))
 
 
+def _scalar(y: Any) -> Any:
+    """Return a number for a number: `np.where` makes an array of it."""
+    return y[()] if type(y) is np.ndarray and y.ndim == 0 else y
+
+
 def relu6(x: Any) -> Any:
     """Return min(max(x, 0), 6).
 
@@ -117,7 +122,7 @@ def relu6(x: Any) -> Any:
     array([0., 2., 6.])
     """
     x = _real("relu6", x)
-    return np.where(x <= 0, 0.0, np.where(x >= 6, 6.0, x)).astype(dtype_of(x))  # NaN is neither
+    return _scalar(np.where(x <= 0, 0.0, np.where(x >= 6, 6.0, x)).astype(dtype_of(x)))  # NaN is neither
 
 
 def leaky_relu(x: Any, slope: float = 0.01) -> Any:
@@ -131,7 +136,7 @@ def leaky_relu(x: Any, slope: float = 0.01) -> Any:
     array([-0.01,  2.  ])
     """
     x = _real("leaky_relu", x)
-    return np.where(x > 0, x, x * slope)
+    return _scalar(np.where(x > 0, x, x * slope))
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
@@ -145,7 +150,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     array([0., 2.])
     """
     x = _real("elu", x)
-    return np.where(x > 0, x, np.expm1(np.where(x > 0, 0.0, x).astype(dtype_of(x))) * alpha)
+    return _scalar(np.where(x > 0, x, np.expm1(np.where(x > 0, 0.0, x).astype(dtype_of(x))) * alpha))
 
 
 def selu(x: Any) -> Any:
@@ -170,7 +175,7 @@ def hard_tanh(x: Any) -> Any:
     array([-1. ,  0.5,  1. ])
     """
     x = _real("hard_tanh", x)
-    return np.where(np.abs(x) < 1, x, np.sign(x))
+    return _scalar(np.where(np.abs(x) < 1, x, np.sign(x)))
 
 
 def hard_sigmoid(x: Any) -> Any:
@@ -231,6 +236,18 @@ def silu(x: Any) -> Any:
     return x * _sigmoid(x)
 
 
+def _softplus_value(x: Any) -> Any:
+    return cpu().softplus(x) if _compiled(x) else np.logaddexp(x, dtype_of(x).type(0))
+
+
+_softplus = elementwise(
+    _softplus_value,
+    lambda t, _y, x: t * _sigmoid(x),
+    name="softplus",
+    boundary=(Boundary((-np.inf,), (0.0,)), Boundary((np.inf,), (1.0,)), Boundary((1e4,), (1.0,))),
+)
+
+
 def softplus(x: Any) -> Any:
     """Return log(1 + exp(x)), without overflow.
 
@@ -239,8 +256,7 @@ def softplus(x: Any) -> Any:
     >>> softplus(np.array([-1e4, 1e4]))
     array([    0., 10000.])
     """
-    x = _real("softplus", x)
-    return np.logaddexp(x, dtype_of(x).type(0))
+    return _softplus(_real("softplus", x))
 
 
 def _erf_value(x: Any) -> Any:

@@ -330,7 +330,9 @@ def softmax_cross_entropy(
             raise TypeError(f"{name}: probabilities must be real, got {describe(targets)}.")
         if dtype_of(moved) != dtype_of(x):
             moved = moved.astype(dtype_of(x))
-        return _reduced(-np.sum(moved * _log_softmax(x), axis=-1), None, reduction)
+        logs = _log_softmax(x)
+        logs = np.where((moved == 0) & np.isneginf(logs), 0, logs)  # what is ruled out and does not occur costs nothing
+        return _reduced(-np.sum(moved * logs, axis=-1), None, reduction)
     if shape_of(targets) != shape:
         raise ValueError(
             f"{name}: logits of shape {shape_of(logits)} with classes on axis {axis} need class numbers of shape "
