@@ -1,6 +1,7 @@
 """`check_grads`: what it accepts, what it finds, what it says."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_names_the_leaf_and_shows_both_numbers():
         with pytest.raises(AssertionError) as caught:
             check_grads(f, args, 1, mode)
         text = str(caught.value)
-        assert f"order 1, {mode}: the derivative with respect to args[0]['b'] is wrong" in text
+        assert f"order 1, {mode}: the derivative of result with respect to args[0]['b'] is wrong" in text
         assert "got      0.0" in text
         assert "expected" in text
         assert "eps=0.0005" in text
@@ -105,6 +106,86 @@ def test_names_the_mixture_and_the_entry():
         check_grads(f, (x,))
     with pytest.raises(AssertionError, match="order 2, rev over rev"):
         check_grads(f, (x,), modes="rev")
+
+
+def two_outputs(a, b):
+    """The derivative of the second output by `b` is wrong in one element."""
+    mask = np.arange(6).reshape(2, 3) == 4
+    return {"sum": a + b, "product": a * np.where(mask, stop_gradient(b), b), "n": 3}
+
+
+def rows_of(text):
+    """The table of a report as a dict from (argument, output) to the other cells."""
+    lines = text.split("\n\n")[1].split("\n")
+    assert lines[0].split() == ["argument", "output", "wrong", "worst", "got", "expected", "off", "by"]
+    cells = [re.split(r"  +", line.strip()) for line in lines[1:]]
+    return {(c[0], c[1]): c[2:] for c in cells}
+
+
+@pytest.mark.parametrize("mode", ["fwd", "rev"])
+def test_report_has_a_line_for_each_argument_and_output(mode):
+    with pytest.raises(AssertionError) as caught:
+        check_grads(two_outputs, (A, A[::-1] + 1), 1, mode)
+    text = str(caught.value)
+    assert f"order 1, {mode}: the derivative of result['product'] with respect to args[1] is wrong" in text
+    rows = rows_of(text)
+    assert set(rows) == {(a, f"result[{o!r}]") for a in ("args[0]", "args[1]") for o in ("sum", "product")}
+    assert rows["args[1]", "result['product']"][:2] == ["1 of 6", "[1, 1]"]
+    assert float(rows["args[1]", "result['product']"][2]) == 0.0
+    off = float(rows["args[1]", "result['product']"][4])
+    np.testing.assert_allclose(off, abs(float(rows["args[1]", "result['product']"][3])), rtol=0.01)
+    for key in set(rows) - {("args[1]", "result['product']")}:
+        assert rows[key][0] == "0 of 6"
+
+
+def test_report_of_second_order_names_the_derivative():
+    f = wrong_at(2, "fwd")
+    with pytest.raises(AssertionError, match=r"order 2, rev over rev: the derivative of d/d args\[0\] with respect to"):
+        check_grads(lambda x: np.sum(f(x)), (A,), 2, "rev")
+
+
+def test_report_of_complex_arguments():
+    z = np.array([1 + 2j, 0.5 - 1j, 2j])
+    f = custom_vjp(lambda z: z**2)
+    f.defvjp(lambda z: (z**2, z), lambda z, ct: (ct * 2 * np.where(np.arange(3) == 1, np.conj(z), z),))
+    with pytest.raises(AssertionError) as caught:
+        check_grads(f, (z,), 1, "rev")
+    (cells,) = rows_of(str(caught.value)).values()
+    assert cells[:2] == ["1 of 3", "[1]"]
+    ratio = complex(cells[2]) / complex(cells[3])
+    np.testing.assert_allclose(ratio, np.conj(z[1]) / z[1], rtol=1e-4)
+
+
+def test_report_of_large_arguments_looks_at_some_elements():
+    f = custom_vjp(np.sum)
+    f.defvjp(lambda x: (np.sum(x), x), lambda x, ct: (2 * ct * np.ones(x.shape),))
+    with pytest.raises(AssertionError) as caught:
+        check_grads(f, (np.ones((40, 50)),), 1, "rev")
+    (cells,) = rows_of(str(caught.value)).values()
+    assert cells[0] == "256 of 256"
+
+
+def test_report_is_cut_where_it_is_long():
+    def f(xs):
+        return [stop_gradient(xs[0]) * x for x in xs]
+
+    with pytest.raises(AssertionError) as caught:
+        check_grads(f, ([float(k) for k in range(1, 8)],), 1, "fwd")
+    lines = str(caught.value).split("\n")
+    assert lines[-1] == "  ... and 29 more that are not worse"
+    assert len(lines) == 4 + 1 + 20 + 1
+
+
+def test_report_where_each_argument_is_right_by_itself():
+    f = custom_jvp(lambda a, b: a + b)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        (a, b), (s, t) = primals, tangents
+        return f(a, b), s + t + 0.1 * np.sqrt(np.abs(s * t))
+
+    with pytest.raises(AssertionError, match=r"with respect to args\[0\], args\[1\] together is wrong"):
+        check_grads(f, (1.0, 2.0), 1, "fwd")
 
 
 def test_a_nan_is_wrong():

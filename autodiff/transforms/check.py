@@ -10,6 +10,7 @@ from autodiff import tree
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, is_inexact, shape_of
 from autodiff.transforms._boundary import check_callable
+from autodiff.transforms._report import Comparison, compared, table
 from autodiff.transforms.forward import jvp
 from autodiff.transforms.reverse import vjp
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_grads"]
 
+#: How many elements of an argument are looked at one by one, once its derivative has been found to be wrong.
+ELEMENTS = 256
 #: Step of the differences and tolerance, by the bytes of a real number.
 DEFAULTS = {2: (1e-1, 5e-2), 4: (2e-2, 2e-3), 8: (5e-4, 1e-6), 16: (5e-4, 1e-6)}
 MODES = ("fwd", "rev")
@@ -64,7 +67,11 @@ def check_grads(
     Raises
     ------
     AssertionError
-        If a derivative is wrong; it names the mode, the order and the argument, and shows both numbers.
+        If a derivative is wrong. It names the order, the mode and the argument, shows both numbers where they
+        differ most, and has a table: for each argument and each output, how many elements are wrong, which one
+        is off most, and by how much. Forward mode is compared along a random direction in the argument, so its
+        elements are those of the output; reverse mode with a random cotangent of the output, so its elements are
+        those of the argument (of a large one 256 of them).
     TypeError, ValueError
         If the arguments cannot be checked.
 
@@ -78,14 +85,17 @@ def check_grads(
     >>> check_grads(square, (1.0,), order=1, modes="fwd")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    AssertionError: check_grads: order 1, fwd: the derivative with respect to args[0] is wrong.
+    AssertionError: check_grads: order 1, fwd: the derivative of result with respect to args[0] is wrong.
       got      0.82177012...
       expected 0.54784674... (central differences, eps=0.0005)
+    <BLANKLINE>
+      argument  output  wrong   worst  got       expected  off by
+      args[0]   result  1 of 1  []     0.82177   0.547847  0.27
     """
     check_callable("check_grads", f)
     modes = (modes,) if isinstance(modes, str) else tuple(modes)
     _check_request(args, order, modes)
-    program, xs, paths = _program(f, tuple(args))
+    program, xs, paths, outputs = _program(f, tuple(args))
     ys = program(*xs)
     if not ys:
         raise TypeError("check_grads: the function's value has no floating-point array, so there is nothing to check.")
@@ -100,7 +110,7 @@ def check_grads(
         eps=step if eps is None else eps,
         rng=rng if isinstance(rng, np.random.Generator) else np.random.default_rng(0 if rng is None else rng),
     )
-    checker.check(program, xs, ())
+    checker.check(program, xs, (), outputs)
 
 
 def _check_request(args: Any, order: Any, modes: tuple[str, ...]) -> None:
@@ -112,8 +122,8 @@ def _check_request(args: Any, order: Any, modes: tuple[str, ...]) -> None:
         raise ValueError(f"check_grads: modes must be some of {MODES}, not {modes!r}.")
 
 
-def _program(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Program, list[Any], list[str]]:
-    """Return `f` as a function of the leaves that can carry a derivative, those leaves, and their names."""
+def _program(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Program, list[Any], list[str], list[str]]:
+    """Return `f` as a function of the leaves that can carry a derivative, these, their names and the outputs'."""
     leaves, structure = tree.flatten(tuple(_as_float(a) if tree.structure(a) is tree.LEAF else a for a in args))
     active = [i for i, x in enumerate(leaves) if is_inexact(x)]
     if not active:
@@ -126,7 +136,9 @@ def _program(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Program, lis
             full[i] = x
         return [y for y in tree.leaves(f(*tree.unflatten(structure, full))) if is_inexact(y)]
 
-    return program, [leaves[i] for i in active], [names[i] for i in active]
+    results, result = tree.flatten(f(*tree.unflatten(structure, leaves)))
+    outputs = [name for name, y in zip(result.paths("result"), results, strict=True) if is_inexact(y)]
+    return program, [leaves[i] for i in active], [names[i] for i in active], outputs
 
 
 def _as_float(x: Any) -> Any:
@@ -145,7 +157,7 @@ class _Checker(NamedTuple):
     eps: float
     rng: np.random.Generator
 
-    def check(self, f: Program, xs: Sequence[Any], inner: tuple[str, ...]) -> None:
+    def check(self, f: Program, xs: Sequence[Any], inner: tuple[str, ...], outputs: list[str]) -> None:
         """Check the first derivative of `f`, which is itself a derivative by the modes `inner`, and so on upwards."""
         ts = [self.draw(x) for x in xs]
         cts = [self.draw(y) for y in f(*xs)]
@@ -154,9 +166,9 @@ class _Checker(NamedTuple):
             derivative = _derivative(mode, f, ts, cts)
             got, expected = self.both(mode, f, derivative, xs, ts, cts)
             if not self.close(got, expected):
-                self.fail(trail, f, derivative, xs, ts, cts)
+                self.fail(trail, f, outputs, (xs, ts, cts), (got, expected))
             if len(trail) < self.order:
-                self.check(derivative, xs, trail)
+                self.check(derivative, xs, trail, outputs if mode == "fwd" else [f"d/d {p}" for p in self.paths])
 
     def both(self, mode: str, f: Program, derivative: Any, xs: Any, ts: Any, cts: Any) -> tuple[list[Any], list[Any]]:
         """What the mode gives along `ts`, and what differences give."""
@@ -187,23 +199,65 @@ class _Checker(NamedTuple):
         """Whether all numbers agree; NaN agrees with nothing."""
         return all(np.allclose(_wide(g), e, rtol=self.rtol, atol=self.atol) for g, e in zip(got, expected, strict=True))
 
-    def fail(self, trail: tuple[str, ...], f: Program, derivative: Program, xs: Any, ts: Any, cts: Any) -> None:
-        """Find the argument in which the derivative is wrong, and say so."""
-        where = ", ".join(self.paths)
-        got, expected = self.both(trail[0], f, derivative, xs, ts, cts)
+    def fail(self, trail: tuple[str, ...], f: Program, outputs: list[str], at: Any, found: Any) -> None:
+        """Find where the derivative is wrong, and say so."""
+        entries = (self.forward_entries if trail[0] == "fwd" else self.reverse_entries)(f, outputs, *at)
+        wrong = [entry for entry in entries if entry.wrong]
+        if wrong:
+            worst = max(wrong, key=lambda entry: entry.excess)
+            what, got, expected = f"of {worst.output} with respect to {worst.argument}", worst.got, worst.expected
+            where = f" at {list(worst.at)}" if worst.at else ""
+        else:  # each is right by itself: no linear function of the direction
+            got, expected = next((g, e) for g, e in zip(*found, strict=True) if not self.close([g], [e]))
+            one = compared("", "", _wide(got), _wide(expected), self.atol, self.rtol)
+            got, expected, where = one.got, one.expected, f" at {list(one.at)}" if one.at else ""
+            what = f"with respect to {', '.join(self.paths)} together"
+        raise AssertionError(
+            f"check_grads: order {len(trail)}, {' over '.join(trail)}: the derivative {what} is wrong.\n"
+            f"  got      {got}{where}\n"
+            f"  expected {expected} (central differences, eps={self.eps:g})\n\n{table(entries)}"
+        )
+
+    def forward_entries(self, f: Program, outputs: list[str], xs: Any, ts: Any, _cts: Any) -> list[Comparison]:
+        """Compare the tangents of each output, moving one argument at a time."""
+        entries = []
         for i, path in enumerate(self.paths):
             alone = [t if j == i else np.zeros_like(t) for j, t in enumerate(ts)]
-            g, e = self.both(trail[0], f, derivative, xs, alone, cts)
-            if not self.close(g, e):
-                where, got, expected = path, g, e
-                break
-        g, e = next((g, e) for g, e in zip(got, expected, strict=True) if not self.close([g], [e]))
-        raise AssertionError(
-            f"check_grads: order {len(trail)}, {' over '.join(trail)}: the derivative with respect to {where} is "
-            "wrong.\n"
-            f"  got      {_shown(g, e, self)}\n"
-            f"  expected {_shown(e, g, self)} (central differences, eps={self.eps:g})"
-        )
+            pairs = zip(outputs, jvp(f, tuple(xs), tuple(alone))[1], self.difference(f, xs, alone), strict=True)
+            entries += [compared(path, name, _wide(g), e, self.atol, self.rtol) for name, g, e in pairs]
+        return entries
+
+    def reverse_entries(self, f: Program, outputs: list[str], xs: Any, _ts: Any, cts: Any) -> list[Comparison]:
+        """Compare the adjoints of each argument, element by element, for one output at a time."""
+        _, pull = vjp(f, *xs)
+        rows = [pull([c if k == j else np.zeros_like(c) for k, c in enumerate(cts)]) for j in range(len(cts))]
+        entries = []
+        for i, path in enumerate(self.paths):
+            chosen = _some(np.size(xs[i]))
+            expected = self.adjoints(f, xs, cts, i, chosen)
+            for j, name in enumerate(outputs):
+                got = _wide(rows[j][i]).reshape(-1)[chosen]
+                entry = compared(path, name, got, expected[:, j], self.atol, self.rtol)
+                entries.append(entry.unravelled(chosen, shape_of(xs[i])))
+        return entries
+
+    def adjoints(self, f: Program, xs: Any, cts: Any, i: int, chosen: Any) -> Any:
+        """Adjoints of some elements of argument `i` by differences: one column for each output."""
+        complex_ = dtype_of(xs[i]).kind == "c"
+        found = np.zeros((len(chosen), len(cts)), complex if complex_ else float)
+        for row, k in enumerate(chosen):
+            for unit in (1.0, 1j) if complex_ else (1.0,):
+                ts = [np.zeros(shape_of(x), dtype_of(x)) for x in xs]
+                ts[i].reshape(-1)[k] = unit
+                d = self.difference(f, xs, ts)
+                # Along 1j * t the pairing Re(adjoint * t) gives minus the imaginary part.
+                found[row] += np.conjugate(unit) * np.array([_pair([c], [t]) for c, t in zip(cts, d, strict=True)])
+        return found
+
+
+def _some(size: int) -> Any:
+    """All positions of a small array, or some of a large one."""
+    return np.arange(size) if size <= ELEMENTS else np.linspace(0, size - 1, ELEMENTS).astype(np.intp)
 
 
 def _derivative(mode: str, f: Program, ts: Sequence[Any], cts: Sequence[Any]) -> Program:
@@ -225,13 +279,3 @@ def _wide(x: Any) -> Any:
 def _pair(cts: Sequence[Any], ts: Sequence[Any]) -> Any:
     """Real inner product of cotangents with tangents."""
     return sum(np.sum(np.real(_wide(c) * _wide(t))) for c, t in zip(cts, ts, strict=True))
-
-
-def _shown(x: Any, other: Any, checker: _Checker) -> str:
-    """A number, or the entry of an array that is furthest from the other array, with its index."""
-    x, other = _wide(x), _wide(other)
-    if not x.shape:
-        return str(x)
-    off = np.abs(x - other) - checker.rtol * np.abs(other)
-    at = tuple(int(i) for i in np.unravel_index(np.argmax(np.where(np.isnan(off), np.inf, off)), x.shape))
-    return f"{x[at]} at {list(at)}"
