@@ -77,9 +77,12 @@ def _leading_block(parts: tuple[Any, ...]) -> int:
 
 
 def _batch_scatter_add(call: Any, _batched: Any, ct: Any, index: Any, shape: Any) -> Any:
-    """Entries of all examples side by side: what is added goes in whole rows."""
+    """Slices as they are; for index arrays, entries of all examples side by side: what is added goes in whole rows."""
     n = shape_of(ct)[0]
-    y = call(np.moveaxis(ct, 0, -1), index=written_out(index, len(shape)), shape=(*shape, n))
+    parts = written_out(index, len(shape))
+    if not any(isinstance(p, (np.ndarray, bool, np.bool_)) for p in parts):
+        return call(ct, index=(slice(None), *parts), shape=(n, *shape))
+    y = call(np.moveaxis(ct, 0, -1), index=parts, shape=(*shape, n))
     return np.moveaxis(y, -1, 0)
 
 
