@@ -4,12 +4,13 @@ Run from a checkout::
 
     python benchmarks/autodiff.py [--quick] [--rounds N] [--threads N] [--only NAME ...] [--json FILE]
 
-Five tables: `overhead` differentiates programs of about a hundred operations on ten elements, where all the
+Six tables: `overhead` differentiates programs of about a hundred operations on ten elements, where all the
 time is bookkeeping; `mlp` a net whose time is matrix products; `elementwise` programs on long vectors, bound
 by memory, beside derivatives written by hand in two ways: `tuned` to few passes over memory (in place, sums
 of products as dot products) and `plain` as the formula reads; `linalg` factorisations beside their adjoints
-written by hand; `survey` scalar loops and the growth of the cost of a gradient with its length. Peers that are
-not installed are reported as such. The times mean something only on a machine that does nothing else.
+written by hand; `vmap` gradients of many examples at once beside a loop over them, and Hessians; `survey` scalar
+loops and the growth of the cost of a gradient with its length. Peers that are not installed are reported as such.
+The times mean something only on a machine that does nothing else.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 _HERE = Path(__file__).resolve().parent
 _THREAD_VARIABLES = (
@@ -70,9 +72,9 @@ if __name__ == "__main__":
 
 import numpy as np  # noqa: E402
 
-from autodiff import grad, jvp, value_and_grad  # noqa: E402
+from autodiff import grad, hessian, jvp, value_and_grad, vmap  # noqa: E402
 from benchmarks import _harness as harness  # noqa: E402
-from benchmarks import autodiff_linalg  # noqa: E402
+from benchmarks import autodiff_linalg, autodiff_vmap  # noqa: E402
 from benchmarks import autodiff_programs as programs  # noqa: E402
 from benchmarks._harness import OURS, PRIMAL, Array, Case, Contender, Measurement, Runner  # noqa: E402
 
@@ -81,6 +83,7 @@ TITLES = {
     "mlp": "mlp: value_and_grad of 784-512-512-10 with tanh and cross-entropy, batch 256",
     "elementwise": "elementwise: grad and jvp of 200000 elements, float64",
     "linalg": "linalg: value_and_grad through factorisations of n x n matrices, float64; hand is written in NumPy",
+    "vmap": f"vmap: gradients of {autodiff_vmap.EXAMPLES} examples at once, and Hessians; loop calls grad for each",
     "survey": "survey: scalar loops, and the Helmholtz energy of n fluids; forward takes n calls of jvp",
 }
 HAND_TARGETS = {"tuned": 1.25, "plain": 1.25}
@@ -268,6 +271,70 @@ def linalg(_threads: int) -> Iterator[Case]:
         yield Case("linalg", name, contenders, 1e-7, 0, {"hand": 1.2})
 
 
+def mapped(_threads: int) -> Iterator[Case]:
+    """Yield gradients of many examples beside a loop over them, then Hessians."""
+    jax = harness.optional("jax")
+    if jax is not None:
+        jax.config.update("jax_enable_x64", val=True)
+    for name, build, arguments, axes in autodiff_vmap.examples():
+        function = build(np, np.asarray)
+        many, one = vmap(grad(function), axes), grad(function)
+        expected = many(*arguments)
+        last = [x if axis is None else x[-1] for x, axis in zip(arguments, axes, strict=True)]
+        np.testing.assert_allclose(expected[-1], harness.complex_gradient(_first(function, last), last[0]), rtol=1e-9)
+        contenders = {
+            OURS: Contender(_bind(many, *arguments), expected),
+            "loop": Contender(_loop_runner(one, arguments, axes), expected),
+            "jax jit": Contender(
+                _jax_runner(jax, build, lambda f, a=axes: jax.vmap(jax.grad(f), a), arguments), expected
+            ),
+            PRIMAL: Contender(_bind(vmap(function, axes), *arguments), vmap(function, axes)(*arguments)),
+        }
+        yield Case("vmap", name, contenders, 1e-8, 0, {"loop": 0.05})
+    yield from _hessians(jax)
+
+
+def _hessians(jax: Any) -> Iterator[Case]:
+    """Yield Hessians beside those of other engines."""
+    autograd = harness.optional("autograd")
+    for name, build, point in autodiff_vmap.hundred_variables():
+        function = build(np, np.asarray)
+        expected = hessian(function)(point)
+        contenders = {
+            OURS: Contender(_bind(hessian(function), point), expected),
+            "autograd": Contender(
+                _bind(autograd.hessian(build(harness.optional("autograd.numpy"), np.asarray)), point), expected
+            )
+            if autograd is not None
+            else Contender(None, None),
+            "jax jit": Contender(_jax_runner(jax, build, getattr(jax, "hessian", None), (point,)), expected),
+            PRIMAL: Contender(_bind(function, point), function(point)),
+        }
+        yield Case("vmap", f"hessian {name}", contenders, 1e-8, 0, {"autograd": 0.5})
+
+
+def _first(function: programs.Function, arguments: Sequence[Array]) -> programs.Function:
+    """Return a function of the first argument alone."""
+    return lambda x: function(x, *arguments[1:])
+
+
+def _loop_runner(one: programs.Function, arguments: Sequence[Array], axes: Sequence[int | None]) -> Runner:
+    """Return one call for each example."""
+    count = next(len(x) for x, axis in zip(arguments, axes, strict=True) if axis is not None)
+    rows = [[x if axis is None else x[k] for x, axis in zip(arguments, axes, strict=True)] for k in range(count)]
+    return lambda: np.stack([one(*row) for row in rows])
+
+
+def _jax_runner(jax: Any, build: Any, derive: Any, arguments: Sequence[Array]) -> Runner | None:
+    """Return a derivative compiled by JAX, where it is installed."""
+    if jax is None:
+        return None
+    numpy = harness.optional("jax.numpy")
+    compiled = jax.jit(derive(build(numpy, numpy.asarray)))
+    values = [numpy.asarray(x) for x in arguments]
+    return lambda: jax.block_until_ready(compiled(*values))
+
+
 def _summed(function: programs.Function, xp: programs.Namespace) -> programs.Function:
     """Return a function's sum; a scalar is left as it is."""
     if np.ndim(function(np.ones(3))) == 0:
@@ -307,6 +374,7 @@ SECTIONS: dict[str, Callable[[int], Iterator[Case]]] = {
     "mlp": mlp,
     "elementwise": elementwise,
     "linalg": linalg,
+    "vmap": mapped,
     "survey": survey,
 }
 
@@ -322,7 +390,7 @@ def _summarize(section: str, items: Sequence[Measurement], *, complete: bool) ->
     A mean is held against its target only where every case of the section was measured.
     """
     means: dict[str, float] = {}
-    if section == "survey":
+    if section in {"survey", "vmap"}:
         return means
     for peer in dict.fromkeys(name for item in items for name in item.times):
         mean = None if peer in {OURS, PRIMAL} else harness.geometric_mean(items, peer)
