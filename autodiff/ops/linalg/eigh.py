@@ -93,7 +93,8 @@ def _weighted(c: Any, v: Any, lower: bool) -> Any:
 
     Eigenvectors that are not asked for have no part in it, so that their derivatives have none.
     """
-    v = np.where(read(c)[..., None, :], v, np.zeros((), dtype_of(v)))
+    if not (type(c) is np.ndarray and c.all()):
+        v = np.where(read(c)[..., None, :], v, np.zeros((), dtype_of(v)))
     return triangle(conjugated((v * c[..., None, :]) @ adjoint(v)), lower=lower)
 
 

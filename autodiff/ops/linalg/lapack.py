@@ -22,7 +22,12 @@ def available(*arrays: Any) -> bool:
     """Whether SciPy is to be asked: plain matrices of one dtype, large enough."""
     a = arrays[0]
     n = a.shape[-1]
-    if a.dtype.char not in "fdFD" or n < FEW or (n < ROWS and "scipy.linalg" not in sys.modules):
+    if (
+        a.dtype.char not in "fdFD"
+        or not a.dtype.isnative
+        or n < FEW
+        or (n < ROWS and "scipy.linalg" not in sys.modules)
+    ):
         return False
     return all(type(x) is np.ndarray and x.ndim == 2 and x.dtype == a.dtype and x.size for x in arrays)
 
