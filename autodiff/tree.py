@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import operator
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
@@ -478,6 +479,22 @@ def register(
     return cls
 
 
+def _getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that reads some attributes."""
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    if not names:
+        return lambda _: ()
+    name = names[0]
+    return lambda value: (getattr(value, name),)
+
+
+def _in_dict(cls: type, names: Sequence[str]) -> bool:
+    """Whether instances have a dict, and the fields are nothing but entries of it."""
+    found = [vars(base)[name] for name in names for base in cls.__mro__ if name in vars(base)]
+    return cls.__dictoffset__ != 0 and not any(hasattr(type(attribute), "__set__") for attribute in found)
+
+
 @overload
 def register_dataclass(cls: type[_T], *, static: Iterable[str] = (), rebuild: _Rebuild = None) -> type[_T]: ...
 @overload
@@ -529,14 +546,24 @@ def register_dataclass(cls: Any = None, *, static: Iterable[str] = (), rebuild: 
     if unknown := [name for name in changes if name not in moving]:
         raise ValueError(f"{cls.__qualname__} has no child {unknown[0]!r} to rebuild, only {moving}")
 
-    def split(value: Any) -> tuple[list[Any], tuple[Any, ...]]:
-        return [getattr(value, name) for name in moving], tuple([getattr(value, name) for name in fixed])
+    children_of, static_of = _getter(moving), _getter(fixed)
+
+    def split(value: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return children_of(value), static_of(value)
 
     def join(meta: tuple[Any, ...], children: Sequence[Any]) -> Any:
         value = object.__new__(cls)
         for name, item in zip(ordered, (*children, *meta), strict=True):
             _set(value, name, changes[name](item) if name in changes else item)
         return value
+
+    def join_plain(meta: tuple[Any, ...], children: Sequence[Any]) -> Any:
+        value = object.__new__(cls)
+        value.__dict__.update(zip(ordered, (*children, *meta), strict=True))
+        return value
+
+    if not changes and _in_dict(cls, ordered):
+        join = join_plain
 
     def show(meta: tuple[Any, ...], parts: list[str]) -> str:
         return _named(cls, ordered, (*parts, *builtins.map(repr, meta)))
