@@ -96,7 +96,8 @@ def cov(
     left = _degrees(w, aweights, n, (0 if bias else 1) if ddof is None else int(ddof))
     x = x - np.average(x, axis=1, weights=w)[:, None]
     c = x @ np.conjugate(x if w is None else x * w).T
-    return np.squeeze(c * np.true_divide(1, left))
+    scale = np.true_divide(1, left)
+    return np.squeeze(c * (float(scale) if w is None else scale))  # a Python number keeps the dtype
 
 
 _excess = constant(lambda x: np.clip(x, -1, 1) - x, name="excess")
