@@ -15,6 +15,7 @@ from autodiff.core import Tracer, concrete, implements
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.reductions import as_array, axes_of, flag
+from autodiff.ops.selection import _known
 
 __all__ = ["median", "percentile", "quantile"]
 
@@ -114,6 +115,21 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any, 
     return np.reshape(y, shape_of(q) + (kept if flag(keepdims) else outer))
 
 
+def _weighted(name: str, a: Any, q: Any, weights: Any, axis: Any, method: str, keepdims: Any) -> Any:
+    """Weighted quantiles: each is an entry of its line. Which one is a constant, found by NumPy."""
+    plain: Any = getattr(np, name)
+    known = np.asarray(_known(f"np.{name}", a))
+    value = plain(
+        known, _known(f"np.{name}", q), axis=axis, method=method, weights=np.asarray(_known(f"np.{name}", weights))
+    )
+    lines, kept = _as_lines(as_array(a), axis)
+    entries, _ = _as_lines(known, axis)
+    outer = entries.shape[:-1]
+    wanted = np.reshape(value, (-1, *outer, 1))
+    at = np.argmax((entries == wanted) | (np.isnan(entries) & np.isnan(wanted)), axis=-1)
+    return np.reshape(_pick(lines, at, entries.shape[-1]), shape_of(q) + (kept if flag(keepdims) else outer))
+
+
 def _implement(name: str, scale: float) -> Any:
     """Make `quantile` or `percentile`, or its version that passes over NaN."""
 
@@ -129,9 +145,11 @@ def _implement(name: str, scale: float) -> Any:
         weights: Any = None,
         interpolation: Any = None,
     ) -> Any:
-        """Quantiles by any of NumPy's methods; weights have no rule."""
-        if out is not None or weights is not None or interpolation is not None:
-            raise missing_rule(f"np.{name}", " with out=, weights= or interpolation=")
+        """Quantiles by any of NumPy's methods."""
+        if out is not None or interpolation is not None:
+            raise missing_rule(f"np.{name}", " with out= or interpolation=")
+        if weights is not None:
+            return _weighted(name, a, q, weights, axis, method, keepdims)
         weak = type(concrete(q)) in {int, float}
         q = as_array(q)
         q = q if isinstance(q, Tracer) else np.asarray(q)

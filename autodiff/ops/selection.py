@@ -81,6 +81,12 @@ _argsort = constant(
     shape=lambda a, axis, kind: Spec(a.shape, np.intp),
     batch=along("axis"),
 )
+_argpartition = constant(
+    lambda a, kth, axis, kind: np.argpartition(a, kth, axis=axis, kind=kind),
+    name="argpartition",
+    shape=lambda a, kth, axis, kind: Spec(a.shape, np.intp),
+    batch=along("axis"),
+)
 
 
 def search_rows(a: Any, v: Any, side: str) -> Any:
@@ -153,7 +159,12 @@ def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order
 @implements(np.argpartition)
 def argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
     """Positions that partition an array: a constant."""
-    return np.argpartition(_known("np.argpartition", a), kth, axis, kind, order)
+    if order is not None:
+        raise missing_rule("np.argpartition", " with the keyword order=")
+    a = _array(a)
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return _argpartition(a, kth=_known("np.argpartition", kth), axis=axis, kind=kind)
 
 
 @implements(np.lexsort)
@@ -173,7 +184,14 @@ def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     """Which bin each value belongs to: a constant."""
-    return np.digitize(_known("np.digitize", x), _known("np.digitize", bins), right)
+    if dtype_of(x).kind == "c":
+        raise TypeError(f"np.digitize: complex numbers have no order ({describe(x)}).")
+    edges = np.asarray(_known("np.digitize", bins))
+    np.digitize(np.zeros(0), edges)  # NumPy's own errors for edges that are in no order
+    side = "left" if right else "right"
+    if len(edges) > 1 and edges[0] > edges[-1]:
+        return len(edges) - searchsorted(edges[::-1], x, side)
+    return searchsorted(edges, x, side)
 
 
 # -- choice --------------------------------------------------------------------------------------------------
