@@ -30,7 +30,7 @@ import numpy as np
 from autodiff.core.level import Traced, bind
 from autodiff.core.linear import transposed_rule
 from autodiff.core.samples import Boundary, Sample, draw_elementwise
-from autodiff.core.spec import Spec, dtype_of, shape_of
+from autodiff.core.spec import dtype_of, elementwise_shape
 from autodiff.core.tables import FUNCTIONS, REGISTRY, UFUNCS
 from autodiff.core.variable import Node, Variable
 
@@ -548,13 +548,3 @@ class Single(Operation):
             _, (keep,) = self.keeps(1, 1)
             self._keep = keep
         return Variable(x.level, y, Node(self, (x.node,), (primal if keep else None,), None, shape, dtype, params))
-
-
-def elementwise_shape(fn: Callable[..., Any], *args: Any, **params: Any) -> Spec:
-    """Broadcast shape, and the dtype that `fn` gives for one element of each argument."""
-    shape = np.broadcast_shapes(*(shape_of(a) for a in args))
-    with np.errstate(all="ignore"):
-        one = fn(
-            *(a if isinstance(a, (bool, int, float, complex)) else np.ones((), dtype_of(a)) for a in args), **params
-        )
-    return Spec(shape, dtype_of(one))

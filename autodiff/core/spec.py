@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["Spec", "dtype_of", "is_inexact", "shape_of", "spec_of"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Spec", "dtype_of", "elementwise_shape", "is_inexact", "shape_of", "spec_of"]
 
 
 class Spec:
@@ -84,3 +87,13 @@ def spec_of(x: Any) -> Spec:
 def is_inexact(x: Any) -> bool:
     """Whether `x` has a real or complex floating dtype, that is, whether it can carry a derivative."""
     return dtype_of(x).kind in "fc"
+
+
+def elementwise_shape(fn: Callable[..., Any], *args: Any, **params: Any) -> Spec:
+    """Broadcast shape, and the dtype that `fn` gives for one element of each argument."""
+    shape = np.broadcast_shapes(*(shape_of(a) for a in args))
+    with np.errstate(all="ignore"):
+        one = fn(
+            *(a if isinstance(a, (bool, int, float, complex)) else np.ones((), dtype_of(a)) for a in args), **params
+        )
+    return Spec(shape, dtype_of(one))
