@@ -50,7 +50,11 @@ def test_every_ufunc_has_a_rule_or_a_reason():
 FLOAT_UFUNCS = {
     u.__name__: u
     for u, op in UFUNCS.items()
-    if isinstance(op, Operation) and op.elementwise and u.nout == 1 and "d" * u.nin + "->d" in u.types
+    if isinstance(op, Operation)
+    and op.elementwise
+    and u.nout == 1
+    and "d" * u.nin + "->d" in u.types
+    and u is getattr(np, u.__name__, None)  # SciPy's have tests of their own
 }
 
 
