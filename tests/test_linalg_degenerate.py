@@ -249,3 +249,83 @@ def test_triangles_that_are_read():
         np.testing.assert_array_equal(g, np.tril(g) if lower else np.triu(g))
     g = grad(lambda a: np.sum(np.linalg.eigvalsh(a) ** 2))(a)
     np.testing.assert_allclose((g + g.T) / 2, 2 * a, rtol=1e-12)
+
+
+# -- never a wrong number ------------------------------------------------------------------------------------
+
+
+def root(a):
+    w, v = np.linalg.eigh(a)
+    return (v * np.sqrt(w + 0.5)) @ v.T
+
+
+C = symmetric(3)
+SYMMETRIC = {
+    "sum": lambda a: np.sum(np.linalg.eigvalsh(a)),
+    "squares": lambda a: np.sum(np.linalg.eigvalsh(a) ** 2),
+    "squares by eigh": lambda a: np.sum(np.linalg.eigh(a)[0] ** 2),
+    "exponentials": lambda a: np.sum(np.exp(np.linalg.eigh(a)[0])),
+    "root": lambda a: np.sum(C * root(a)),
+    "fit of a root": lambda a: np.sum((root(a) - root(a + 0.0)) ** 2),
+    "singular": lambda a: np.sum(np.linalg.svdvals(a) ** 2),
+    "nuclear": lambda a: np.linalg.norm(a + 0.5 * np.eye(3), "nuc") ** 2,
+    "polar": lambda a: np.sum(C * (np.linalg.svd(a + 0.5 * np.eye(3))[0] @ np.linalg.svd(a + 0.5 * np.eye(3))[2])),
+    "rank one": lambda a: np.sum(np.linalg.svdvals(a)[0] ** 2),
+    "largest": lambda a: (np.linalg.eigvalsh(a)[-1] - 2.0) ** 2,
+}
+POINTS = {
+    "zero": np.zeros((3, 3)),
+    "identity": np.eye(3),
+    "two and one": np.diag([1.0, 1.0, 2.0]),
+    "two zeros": np.diag([0.0, 0.0, 1.0]),
+    "one zero": np.diag([0.0, 1.0, 3.0]),
+    "distinct": np.diag([1.0, 2.0, 4.0]),
+}
+
+
+GENERAL = {
+    "squares by eig": lambda a: np.sum(np.real(np.linalg.eigvals(a) ** 2)),
+    "exponentials by eig": lambda a: np.sum(np.real(np.exp(np.linalg.eig(a)[0]))),
+    "root by eig": lambda a: np.sum(C * np.real(_root_by_eig(a))),
+}
+
+
+def _root_by_eig(a):
+    w, v = np.linalg.eig(a)
+    return (v * np.sqrt(w + 0.5)) @ np.linalg.inv(v)
+
+
+@pytest.mark.parametrize("a", POINTS.values(), ids=POINTS)
+@pytest.mark.parametrize("name", GENERAL)
+def test_second_derivatives_through_eig_are_right_or_nan(name, a):
+    f, t, u = GENERAL[name], symmetric(3), symmetric(3)
+    want = difference(lambda a: np.sum(grad(f)(a) * t), a, u, 1e-3)
+    got = np.array(mixtures(f, t)(a, u))
+    np.testing.assert_allclose(got[~np.isnan(got)], want, rtol=1e-5, atol=1e-5)
+    assert not np.isnan(got).any() or np.min(np.diff(np.diagonal(a))) == 0
+
+
+@pytest.mark.parametrize("a", POINTS.values(), ids=POINTS)
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_second_derivatives_are_right_or_nan(name, a):
+    """In every mixture, at points where the first derivative exists on both sides of the point."""
+    f, t, u = SYMMETRIC[name], symmetric(3), symmetric(3)
+    tied = name in {"rank one", "largest"} and a[2, 2] == a[1, 1]
+    if tied or (name == "rank one" and not a.any()):
+        return  # no derivative
+    want = difference(lambda a: np.sum(grad(f)(a) * t), a, u, 1e-3)
+    got = np.array(mixtures(f, t)(a, u))
+    np.testing.assert_allclose(got[~np.isnan(got)], want, rtol=1e-5, atol=1e-5)
+    if name in {"largest", "rank one"} or np.all(np.diff(np.diagonal(a)) > 0):
+        kinked = name == "singular" and a[0, 0] == 0
+        assert kinked or not np.isnan(got).any()
+
+
+def test_weights_that_are_0_at_the_point_have_derivatives():
+    """A sum of squares at its minimum: each residual is 0, and counts in the second derivative."""
+    a, t, u = np.diag([3.0, 2.0, 1.0]) + 0.1 * C, RNG.normal(size=(3, 3)), RNG.normal(size=(3, 3))
+    for part in (np.linalg.svdvals, np.linalg.eigvalsh, lambda a: np.linalg.eigh(a)[0], lambda a: np.linalg.eigh(a)[1]):
+        at = part(a)
+        f = lambda a, part=part, at=at: np.sum((part(a) - at) ** 2)
+        want = 2 * np.sum(jvp(part, (a,), (t,))[1] * jvp(part, (a,), (u,))[1])
+        np.testing.assert_allclose(mixtures(f, t)(a, u), want, rtol=1e-9)

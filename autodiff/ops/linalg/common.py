@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.core import Operation, Sample, Spec, elementwise, linear
+from autodiff.core import Operation, Sample, Spec, constant, elementwise, linear
 from autodiff.core.batching import size_of, spread, stacked
 from autodiff.core.errors import describe
 from autodiff.core.forward import Dual
 from autodiff.core.linear import LinearTracer
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.tracer import concrete
 from autodiff.core.variable import Variable
 from autodiff.ops.joining import stack
 from autodiff.ops.products import as_array, conjugated, swapped
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Memo",
     "adjoint",
+    "counted",
     "gaps",
+    "grouped",
+    "held",
     "hermitian",
     "matrices",
     "numbers",
@@ -32,6 +36,7 @@ __all__ = [
     "read",
     "real_spec",
     "square",
+    "steady",
     "triangle",
     "watched",
 ]
@@ -228,25 +233,105 @@ def read(ct: Any) -> Any:
     return np.ones(shape_of(ct), bool) if isinstance(value, LinearTracer) else ct != 0
 
 
-def _watch(ct: Any, _y: Any, _x: Any, same: Any) -> Any:
-    some = np.any(read(ct), axis=-2, keepdims=True)
-    one = np.ones((), real_spec((), dtype_of(ct)).dtype)
-    return ct * np.where(np.logical_and(same, some), one * np.nan, one)
+#: The value without its derivatives.
+held = constant(lambda x: x, name="held")
 
 
-def _watch_each(call: Any, batched: Any, x: Any, same: Any) -> Any:
+def steady(c: Any, grouped: Any) -> tuple[Any, Any]:
+    """Weights of vectors, and the mask of the vectors that must be `held` in a weighted sum of them.
+
+    These are the vectors that have no derivative (`grouped`) and whose weight is 0: then they count for nothing as
+    long as the weight stays 0. If it does not, what it weighs has no derivative, and the weight's becomes NaN.
+    """
+    hold = np.logical_and(grouped, np.logical_not(read(c)))
+    if type(hold) is np.ndarray and not hold.any():
+        return c, None
+    return np.where(hold, ratio(c, np.zeros((), real_spec((), dtype_of(c)).dtype)), c), hold
+
+
+def _noticed(ct: Any, grouped: Any) -> Any:
+    """Adjoints in which a weight that is 0 by chance can be told from one that nobody gave: it is not quite 0."""
+    tiny = np.finfo(dtype_of(ct)).tiny
+    return ct + np.where(np.logical_and(grouped, np.logical_not(read(ct))), tiny, np.zeros_like(tiny))
+
+
+def _itself(x: Any, grouped: Any) -> Any:
+    y: Any = np.where(grouped, x, x)
+    return y[()]
+
+
+# Eigenvalues whose vectors have no derivative, and their tangents. The adjoint of an entry that was not selected is
+# marked, so that the sweep puts it back to 0. First derivatives do not read vectors' derivatives: they are left alone.
+_counted = elementwise(
+    _itself,
+    lambda t, _y, _x, _grouped: t,
+    None,
+    transposes=(lambda ct, _y, _x, grouped: ct if type(ct) is np.ndarray else _noticed(ct, grouped), None),
+    name="counted_values",
+    linear_args=(0,),
+    samples=lambda rng: [Sample((rng.normal(size=(2, 3)), np.zeros((2, 3), bool)))],
+)
+_counted_tangent = elementwise(
+    _itself,
+    lambda t, _y, _x, _grouped: t,
+    None,
+    transposes=(lambda ct, _y, _x, grouped: _noticed(ct, grouped), None),
+    name="counted_tangents",
+    linear_args=(0,),
+    samples=lambda rng: [Sample((rng.normal(size=(2, 3)), np.zeros((2, 3), bool)))],
+)
+
+
+def counted(x: Any, grouped: Any, *, tangent: bool = False) -> Any:
+    """Values, or their tangents, with the mask of those whose vectors have no derivative."""
+    if type(grouped) is np.ndarray and not grouped.any():
+        return x
+    return (_counted_tangent if tangent else _counted)(x, grouped)
+
+
+def grouped(w: Any, zero: Any = False) -> Any:
+    """Which of sorted eigenvalues belong to a group of equal ones, or are `zero`."""
+    w = concrete(w)
+    if shape_of(w)[-1] < 2:
+        return np.logical_or(np.zeros(shape_of(w), bool), zero)
+    largest_one = np.max(np.abs(w), axis=-1, keepdims=True)
+    close = np.abs(w[..., 1:] - w[..., :-1]) <= rounding(w) * largest_one
+    none = np.zeros((*shape_of(w)[:-1], 1), bool)
+    return np.concatenate([none, close], axis=-1) | np.concatenate([close, none], axis=-1) | zero
+
+
+def _poison_value(x: Any, same: Any) -> Any:
+    some = np.any(x != 0, axis=-2, keepdims=True)
+    one = np.ones((), x.real.dtype)
+    return x * np.where(same & some, one * np.nan, one)
+
+
+def _each(call: Any, batched: Any, x: Any, same: Any) -> Any:
     n = size_of(batched, (x, same))
     return stacked(2)(call, (True, batched[1]), spread(x, n, batched[0]), same)
 
 
+def _column_samples(rng: np.random.Generator) -> list[Sample]:
+    return [Sample((rng.normal(size=(2, 3, 3)), np.zeros((3, 3), bool)))]
+
+
 # The result itself; but an adjoint that reads one of several columns that cannot be told apart meets NaN there.
-_watched = linear(
+_watched: Operation = linear(
     lambda x, same: x + 0,
-    _watch,
+    lambda ct, _y, _x, same: _poisoned(ct, same),
     name="watched_columns",
     nargs=2,
-    samples=lambda rng: [Sample((rng.normal(size=(2, 3, 3)), np.zeros((3, 3), bool)))],
-    batch=_watch_each,
+    samples=_column_samples,
+    batch=_each,
+    shape=lambda x, same: Spec(x.shape, x.dtype),
+)
+_poisoned: Operation = linear(
+    _poison_value,
+    lambda ct, _y, _x, same: ct,
+    name="poisoned_columns",
+    nargs=2,
+    samples=_column_samples,
+    batch=_each,
     shape=lambda x, same: Spec(x.shape, x.dtype),
 )
 

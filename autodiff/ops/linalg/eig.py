@@ -2,7 +2,8 @@
 
 With c = V^-1 dA V the eigenvalues change by the diagonal of c, and the eigenvectors by V k, k_ij = c_ij / (w_j - w_i),
 but for their lengths, which LAPACK makes 1, and for their phases: it makes the largest component real. A matrix
-without a full set of eigenvectors has no derivative: NaN, or large numbers if rounding has moved it a little.
+without a full set of eigenvectors has no derivative: NaN, or large numbers if rounding has moved it a little. Where
+eigenvalues are equal, what reads derivatives of the eigenvectors is NaN.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from autodiff.core import Operation, Sample, Spec, explicit, implements
 from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.linalg.common import Memo, gaps, ratio, square, watched
+from autodiff.ops.linalg.common import Memo, gaps, ratio, real_spec, square
 from autodiff.ops.linalg.eigh import still_phase
 from autodiff.ops.linalg.inverse import quiet_inverse
 from autodiff.ops.products import conjugated
@@ -34,7 +35,8 @@ def _values_tangent(t: Any, _y: Any, a: Any, known: Memo) -> Any:
 
 def _vectors_tangent(t: Any, y: Any, a: Any, known: Memo) -> Any:
     gap, same = gaps(_values(a, known=known))
-    turned = y @ watched(ratio(_change(t, y), gap), same)
+    one = np.ones((), real_spec((), dtype_of(y)).dtype)
+    turned = y @ ratio(_change(t, y) * np.where(same, one * np.nan, one), gap)
     moved = turned - y * np.sum(np.real(conjugated(y) * turned), axis=-2, keepdims=True)
     if dtype_of(y).kind != "c" or not shape_of(y)[-1]:
         return moved

@@ -23,13 +23,16 @@ from autodiff.ops.linalg.cholesky import positive
 from autodiff.ops.linalg.common import (
     Memo,
     adjoint,
+    counted,
     gaps,
+    grouped,
+    held,
     hermitian,
     ratio,
-    read,
     real_spec,
     rounding,
     square,
+    steady,
     triangle,
     watched,
 )
@@ -61,8 +64,9 @@ def still_phase(moved: Any, row: Any, change: Any) -> Any:
 # -- forward -------------------------------------------------------------------------------------------------
 
 
-def _values_change(t: Any, v: Any, lower: bool) -> Any:
-    return np.real(np.sum(conjugated(v) * (hermitian(t, lower=lower) @ v), axis=-2))
+def _values_change(t: Any, v: Any, w: Any, lower: bool) -> Any:
+    change = np.real(np.sum(conjugated(v) * (hermitian(t, lower=lower) @ v), axis=-2))
+    return counted(change, grouped(w), tangent=True)
 
 
 def _vectors_change(t: Any, v: Any, w: Any, lower: bool) -> Any:
@@ -75,31 +79,29 @@ def _vectors_change(t: Any, v: Any, w: Any, lower: bool) -> Any:
     return turned + still_phase(v, v[..., row, :], turned[..., row, :])
 
 
-def _values_tangent(t: Any, _y: Any, a: Any, lower: bool, known: Memo) -> Any:
-    return _values_change(t, _taken_apart(_both(a, lower=lower, known=known))[1], lower)
+def _values_tangent(t: Any, y: Any, a: Any, lower: bool, known: Memo) -> Any:
+    return _values_change(t, _taken_apart(_both(a, lower=lower, known=known))[1], y, lower)
 
 
 def _tangent(t: Any, y: Any, _a: Any, lower: bool, known: Memo) -> Any:
     w, v = _taken_apart(y)
-    values = _values_change(t, v, lower)[..., None, :].astype(dtype_of(v))
+    values = _values_change(t, v, w, lower)[..., None, :].astype(dtype_of(v))
     return np.concatenate([_vectors_change(t, v, w, lower), values], axis=-2)
 
 
 # -- reverse -------------------------------------------------------------------------------------------------
 
 
-def _weighted(c: Any, v: Any, lower: bool) -> Any:
-    """Adjoint of the matrix from those of the eigenvalues, ``V c V^H``.
-
-    Eigenvectors that are not asked for have no part in it, so that their derivatives have none.
-    """
-    if not (type(c) is np.ndarray and c.all()):
-        v = np.where(read(c)[..., None, :], v, np.zeros((), dtype_of(v)))
+def _weighted(c: Any, v: Any, w: Any, lower: bool) -> Any:
+    """Adjoint of the matrix from those of the eigenvalues, ``V c V^H``."""
+    if not type(c) is type(v) is np.ndarray:
+        c, hold = steady(c, np.any(gaps(w)[1], axis=-1))
+        v = v if hold is None else np.where(hold[..., None, :], held(v), v)
     return triangle(conjugated((v * c[..., None, :]) @ adjoint(v)), lower=lower)
 
 
-def _values_cotangent(ct: Any, _y: Any, a: Any, lower: bool, known: Memo) -> Any:
-    return _weighted(ct, _taken_apart(_both(a, lower=lower, known=known))[1], lower)
+def _values_cotangent(ct: Any, y: Any, a: Any, lower: bool, known: Memo) -> Any:
+    return _weighted(ct, _taken_apart(_both(a, lower=lower, known=known))[1], y, lower)
 
 
 _turned_back = transposed_rule(lambda t, v, w, _a, lower: _vectors_change(t, v, w, lower), 1)
@@ -109,10 +111,10 @@ def _cotangent(ct: Any, y: Any, _a: Any, lower: bool, known: Memo) -> Any:
     (w, v), (c, g) = _taken_apart(y), _taken_apart(ct)
     if type(y) is type(ct) is np.ndarray:
         if not g.any():
-            return _weighted(c, v, lower)
+            return _weighted(c, v, w, lower)
         if y.dtype.kind != "c" and _differ(w):
             return _plain_cotangent(c, g, v, w, lower)
-    return _weighted(c, v, lower) + _turned_back(g, v, w, _a, lower=lower)
+    return _weighted(c, v, w, lower) + _turned_back(g, v, w, _a, lower=lower)
 
 
 def _plain_cotangent(c: Any, g: Any, v: Any, w: Any, lower: bool) -> Any:
@@ -175,10 +177,12 @@ def _lower(name: str, uplo: Any) -> bool:
 def eigh(a: Any, UPLO: Any = "L") -> Any:  # noqa: N803 - NumPy's name
     """Eigenvalues and eigenvectors of the Hermitian matrix of which `a` holds a triangle."""
     a, lower, known = square("np.linalg.eigh", a), _lower("np.linalg.eigh", UPLO), Memo()
-    return _RESULT(*_taken_apart(_both(a, lower=lower, known=known)))
+    w, v = _taken_apart(_both(a, lower=lower, known=known))
+    return _RESULT(counted(w, grouped(w)), v)
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: Any = "L") -> Any:  # noqa: N803
     """Eigenvalues, in ascending order, of the Hermitian matrix of which `a` holds a triangle."""
-    return _values(square("np.linalg.eigvalsh", a), lower=_lower("np.linalg.eigvalsh", UPLO), known=Memo())
+    w = _values(square("np.linalg.eigvalsh", a), lower=_lower("np.linalg.eigvalsh", UPLO), known=Memo())
+    return counted(w, grouped(w))

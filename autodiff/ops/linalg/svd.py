@@ -17,8 +17,23 @@ import numpy as np
 from autodiff.core import Operation, Sample, Spec, explicit, implements
 from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.tracer import concrete
 from autodiff.ops.kinks import jump
-from autodiff.ops.linalg.common import Memo, adjoint, gaps, matrices, ratio, read, real_spec, square, watched
+from autodiff.ops.linalg.common import (
+    Memo,
+    adjoint,
+    counted,
+    gaps,
+    grouped,
+    held,
+    matrices,
+    ratio,
+    read,
+    real_spec,
+    square,
+    steady,
+    watched,
+)
 from autodiff.ops.linalg.eigh import still_phase
 from autodiff.ops.products import conjugated
 
@@ -44,17 +59,22 @@ def _values_tangent(t: Any, y: Any, a: Any, full: bool, known: Memo) -> Any:
     u, vh = _left(a, full=full, known=known), _right(a, full=full, known=known)
     u, vh = u[..., :k], vh[..., :k, :]
     change = np.real(np.sum(conjugated(u) * (t @ adjoint(vh)), axis=-2))
-    return np.where(_nonzero(y, shape_of(a))[1], change * jump(y), change)
+    s, zero = _nonzero(y, shape_of(a))
+    return counted(np.where(zero, change * jump(y), change), grouped(s, zero), tangent=True)
 
 
 def _values_cotangent(ct: Any, y: Any, a: Any, full: bool, known: Memo) -> Any:
-    """``U ct V^H`` of the singular vectors that are asked for."""
-    k, some = shape_of(y)[-1], read(ct)
-    u, vh = _left(a, full=full, known=known), _right(a, full=full, known=known)
-    u = np.where(some[..., None, :], u[..., :k], np.zeros((), dtype_of(u)))
-    vh = np.where(some[..., None], vh[..., :k, :], np.zeros((), dtype_of(vh)))
-    kinked = np.logical_and(_nonzero(y, shape_of(a))[1], some)
-    return conjugated((u * np.where(kinked, ct * jump(y), ct)[..., None, :]) @ vh)
+    """``U ct V^H``."""
+    k = shape_of(y)[-1]
+    u, vh = _left(a, full=full, known=known)[..., :k], _right(a, full=full, known=known)[..., :k, :]
+    s, zero = _nonzero(y, shape_of(a))
+    c = ct
+    if not type(ct) is type(u) is np.ndarray:
+        c, hold = steady(ct, np.logical_or(zero, np.any(gaps(s)[1], axis=-1)))
+        if hold is not None:
+            u, vh = np.where(hold[..., None, :], held(u), u), np.where(hold[..., None], held(vh), vh)
+    kinked = np.logical_and(zero, read(ct))
+    return conjugated((u * np.where(kinked, ct * jump(y), c)[..., None, :]) @ vh)
 
 
 def _turned(t: Any, u: Any, s: Any, v: Any, *, smaller: bool) -> Any:
@@ -142,10 +162,13 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     m, n = shape_of(a)[-2:]
     full = bool(full_matrices) and m != n
     if not compute_uv:
-        return _values(a, full=False, known=known)
-    return _RESULT(
-        _left(a, full=full, known=known), _values(a, full=full, known=known), _right(a, full=full, known=known)
-    )
+        return _counted_values(a, False, known)
+    return _RESULT(_left(a, full=full, known=known), _counted_values(a, full, known), _right(a, full=full, known=known))
+
+
+def _counted_values(a: Any, full: bool, known: Memo) -> Any:
+    s = _values(a, full=full, known=known)
+    return counted(s, grouped(*_nonzero(concrete(s), shape_of(a))))
 
 
 def _by_eigenvalues(a: Any, compute_uv: bool) -> Any:
@@ -162,4 +185,4 @@ def _by_eigenvalues(a: Any, compute_uv: bool) -> Any:
 @implements(np.linalg.svdvals)
 def svdvals(x: Any, /) -> Any:
     """Singular values, in descending order."""
-    return _values(matrices("np.linalg.svdvals", x, "x"), full=False, known=Memo())
+    return _counted_values(matrices("np.linalg.svdvals", x, "x"), False, Memo())
