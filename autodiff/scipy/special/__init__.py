@@ -73,7 +73,7 @@ def _is_constant(name: str) -> bool:
     """Whether SciPy's function takes whole numbers alone (tables of zeros and nodes), or is a setting."""
     settings = {"SpecialFunctionError", "SpecialFunctionWarning", "errstate", "geterr", "seterr"}
     counting = {"bernoulli", "euler", "factorial2", "factorialk", "stirling2"}
-    return name.startswith("roots_") or name.endswith("_zeros") or name in settings | counting
+    return name.startswith("roots_") or name.endswith(("_zeros", "_roots")) or name in settings | counting
 
 
 _KELVIN = "jv, iv and kv of an argument times exp(3j * pi / 4) or exp(1j * pi / 4)"
@@ -91,6 +91,7 @@ _INSTEAD = {
     **dict.fromkeys(("legendre_p", "legendre_p_all", "lpn", "lpmv", "assoc_legendre_p"), "eval_legendre, sph_harm_y"),
     "sph_harm": "sph_harm_y(n, m, theta, phi), whose angles are in the other order",
     **dict.fromkeys(("pbdv", "pbvv", "pbwa", "pbdn_seq"), "hyperu"),
+    **dict.fromkeys(("jvp", "yvp", "ivp", "kvp", "h1vp", "h2vp"), "the function itself, differentiated"),
     "diric": "np.sin(n * x / 2) / (n * np.sin(x / 2))",
 }
 

@@ -359,8 +359,8 @@ def zeta(x: Any, q: Any = None, out: Any = None) -> Any:
         raise TypeError("zeta: out= cannot hold the derivative of a traced value; use the result.")
     if q is not None:
         return _zeta(x, q, 0)
-    left = np.less(x, 0.5)
-    s = np.where(left, x, 0.25)
+    left = np.less(x, 0)
+    s = np.where(left, x, -1.0)
     reflected = 2**s * PI ** (s - 1) * np.sin(0.5 * PI * s) * sc.gamma(1 - s) * _zeta(1 - s, 1.0, 0)
     return np.where(left, reflected, _riemann(np.where(left, 2.0, x), 0)).astype(dtype_of(x))
 

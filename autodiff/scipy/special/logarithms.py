@@ -166,6 +166,13 @@ UFUNCS[sc.radian] = lambda d, m, s: (d + m / 60 + s / 3600) * DEGREE
 alias(sc.round, np.rint)
 constant(sc.gammasgn)
 
+elementwise(
+    sc.powm1,
+    lambda t, _z, x, y: t * y * np.power(x, y - 1),
+    lambda t, _z, x, y: t * np.power(x, y) * np.log(x),
+    domain=((0.5, 2.0), (-1.0, 2.0)),
+)
+
 # -- the transform of Box and Cox ------------------------------------------------------------------------------------
 
 
