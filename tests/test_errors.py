@@ -218,13 +218,8 @@ def test_writing_into_a_plain_array(mode, name):
 
 
 CHANGES = {
-    "x[0] = ...": lambda x, v: v.__setitem__(0, 1.0),
-    "x[slice(None, None, None)] = ...": lambda x, v: v.__setitem__(slice(None), x),
-    "np.copyto": lambda x, v: np.copyto(v, V),
-    "np.put": lambda x, v: np.put(v, 0, 1.0),
-    "np.add with out=": lambda x, v: np.add(V, 1.0, out=v),
-    "x.fill()": lambda x, v: v.fill(0.0),
-    "x.sort()": lambda x, v: v.sort(),
+    "x.byteswap()": lambda x, v: v.byteswap(inplace=True),
+    "x.resize()": lambda x, v: v.resize(2),
 }
 
 
@@ -249,15 +244,6 @@ def test_augmented_assignment_of_a_traced_name_makes_a_new_value():
 
     assert grad(program)(2.0) == pytest.approx(2 * 2.5**2 * 2.0)
     assert jvp(program, (2.0,), (1.0,))[1] == pytest.approx(2 * 2.5**2 * 2.0)
-
-
-def test_augmented_assignment_of_an_element_is_refused():
-    def program(v):
-        v[0] += 1.0
-        return v[0]
-
-    with pytest.raises(AssignmentError, match=re.escape("x[0] = ...")):
-        grad(program)(V)
 
 
 def test_attributes_that_arrays_have_and_traced_values_lack():

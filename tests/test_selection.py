@@ -208,8 +208,6 @@ def test_errors():
         grad(lambda x: np.select([x > 0, x < 0], [x])[0])(V)
     with pytest.raises(ValueError, match="neither"):
         grad(lambda x: np.where(x > 0, x)[0])(V)
-    with pytest.raises(MissingRuleError, match=r"np\.add\.at"):
-        grad(lambda x: np.add.at(x, [0], 1.0))(V)
     with pytest.raises(MissingRuleError, match=r"np.add.reduceat.*np.split"):
         grad(lambda x: np.add.reduceat(x, [0, 2])[0])(V)
     with pytest.raises(MissingRuleError, match=r"np\.hypot\.reduce"):

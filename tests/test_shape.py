@@ -180,9 +180,8 @@ def test_errors():
         grad(lambda x: x.take([0], out=np.zeros(1)))(V)
     with pytest.raises(ShapeOnlyError, match="repeats"):
         eval_shape(np.repeat, Spec((3,)), Spec((3,), int))
-    for program in (lambda x: x.resize(2), lambda x: np.put_along_axis(x, np.array([2]), 1.0, 0)):
-        with pytest.raises(TypeError, match="cannot be changed in place"):
-            grad(program)(V)
+    with pytest.raises(TypeError, match="cannot be changed in place"):
+        grad(lambda x: x.resize(2))(V)
 
 
 PADS = [

@@ -62,7 +62,7 @@ class ForwardLevel(Level):
                 else:
                     ts.append(None)
             else:
-                primals.append(a)
+                primals.append(a.settled() if isinstance(a, Tracer) else a)
                 ts.append(None)
         y = op.call(*primals, **params)
         if not active or dtype_of(y).kind not in "fc":

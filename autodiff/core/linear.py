@@ -82,7 +82,8 @@ class LinearLevel(Level):
                 raise self._nonlinear(op, args, "a constant is added to the argument that is being transposed")
         operands = [Spec(a.shape, a.dtype) if p is not None else a for a, p in zip(args, parents, strict=True)]
         result = op.shape(*operands, **params)
-        kept = tuple([None if p is not None else a for a, p in zip(args, parents, strict=True)])
+        others = [a.settled() if isinstance(a, Tracer) else a for a in args]
+        kept = tuple([None if p is not None else a for a, p in zip(others, parents, strict=True)])
         return LinearTracer(self, Node(op, parents, kept, None, result.shape, result.dtype, params))
 
     def _nonlinear(self, op: Operation, args: tuple[Any, ...], why: str) -> NonlinearError:

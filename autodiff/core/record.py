@@ -224,6 +224,8 @@ class RecordLevel(Level):
         """
         if type(x) is tuple:
             return tuple(self.freeze(v) for v in x)
+        if isinstance(x, Tracer):
+            return x.settled()
         if type(x) is not np.ndarray or not x.flags.writeable:
             return x
         known = self._frozen.get(id(x))

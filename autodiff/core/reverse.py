@@ -45,9 +45,10 @@ __all__ = [
 class Adjoints:
     """Adjoints of nodes while they are being summed; a sum that this object allocated is updated in place."""
 
-    __slots__ = ("of", "owned")
+    __slots__ = ("bare", "of", "owned")
 
     def __init__(self) -> None:
+        self.bare: dict[Node, bool] = {}  # of `autodiff.ops.assignment`
         self.of: dict[Node, Any] = {}
         self.owned: set[Node] = set()
 
@@ -210,6 +211,8 @@ def pull_step(node: Node, ct: Any, sums: Adjoints) -> None:
         entries[op.index] = full(drop_marks(ct), node)
     elif op.elementwise:
         pull_elementwise(node, ct, sums)
+    elif hasattr(op, "sweep"):
+        op.sweep(node, ct, sums)  # its own backward step, where it can do better than its rules
     else:
         pull_structure(node, ct, sums)
 

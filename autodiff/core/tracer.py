@@ -7,6 +7,7 @@ Operators, ufuncs (``__array_ufunc__``), NumPy functions (``__array_function__``
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import operator
 import types
@@ -38,9 +39,12 @@ _IN_PLACE = frozenset({np.copyto, np.fill_diagonal, np.place, np.put, np.put_alo
 
 
 class Tracer(Traced):
-    """A stand-in for an array inside a transform."""
+    """A stand-in for an array inside a transform.
 
-    __slots__ = ()
+    The slots are empty until a view is made of the array, or it is one itself (`autodiff.core.assignment`).
+    """
+
+    __slots__ = ("__weakref__", "_base", "_views")
     shape: Any
     dtype: Any
 
@@ -60,11 +64,7 @@ class Tracer(Traced):
         name = f"np.{ufunc.__name__}" if known else f"the ufunc {ufunc.__name__}"
         out = kwargs.pop("out", None)
         if out is not None and any(o is not None for o in out):
-            what = f"{name} with out= (or an augmented assignment)"
-            target = next(o for o in out if o is not None)
-            raise (
-                assignment(what, target) if isinstance(target, Tracer) else writing(what, _first_traced(inputs), target)
-            )
+            return self._ufunc_into(ufunc, method, inputs, kwargs, out)
         if method != "__call__":
             rule = UFUNC_METHODS.get(method)
             if rule is None:
@@ -83,13 +83,37 @@ class Tracer(Traced):
             inputs = tuple(x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype) for x in inputs)
         return op(*inputs, **kwargs)  # axis=, axes=, keepdims= of a generalised ufunc
 
+    def _ufunc_into(
+        self, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any], out: tuple[Any, ...]
+    ) -> Any:
+        """Apply a ufunc and write the result into ``out``."""
+        what = f"np.{ufunc.__name__}" if method == "__call__" else f"np.{ufunc.__name__}.{method}"
+        for target in out:
+            if target is not None and not isinstance(target, Tracer):
+                raise writing(f"{what} with out= (or an augmented assignment)", _first_traced(inputs), target)
+        where = kwargs.pop("where", True) if method == "__call__" else True
+        if any(isinstance(x, Tracer) for x in inputs):
+            result = self._uncommon_ufunc(ufunc, method, inputs, kwargs)
+        else:
+            result = getattr(ufunc, method)(*inputs, **kwargs)
+        return OUT[0](f"{what} with out=", result, out, where)
+
     def __array_function__(self, func: Any, _types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         rule = FUNCTIONS.get(func)
         if rule is None:
             raise _unknown_function(func, args)
-        if kwargs and kwargs.get("out") is not None:
-            raise writing(f"{_qualified(func)} with out=", self, kwargs["out"])
+        if (kwargs and "out" in kwargs) or len(args) > 2 or (len(args) == 2 and func in _EARLY):
+            return _into_out(func, rule, args, kwargs)
         return rule(*args, **kwargs)
+
+    def settled(self) -> Any:
+        """Return the value of this handle as an object that no program holds, and so none can assign to."""
+        cls = type(self)
+        twin = cls.__new__(cls)
+        twin.level = self.level
+        for name in slots_of(cls):
+            setattr(twin, name, getattr(self, name))
+        return twin
 
     # -- attributes ---------------------------------------------------------------------------------------
 
@@ -135,7 +159,9 @@ class Tracer(Traced):
             raise ValueError(f"to_device: {describe(self)} is on {self.device!r} and cannot go to {device!r}.")
         return self
 
-    def __dlpack__(self, **_keywords: Any) -> NoReturn:
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> NoReturn:
         raise self.refuse("__dlpack__() (np.from_dlpack, or another library's)")
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -204,20 +230,47 @@ class Tracer(Traced):
     def __getattr__(self, name: str) -> NoReturn:
         raise missing_attribute(self, name)
 
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise assignment(f"x[{index!r}] = ...", self)
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise NotImplementedError  # installed by autodiff.ops.assigning
 
     def __hash__(self) -> int:
         return id(self)
 
-    def __copy__(self) -> Tracer:
-        return self  # immutable
-
-    def __deepcopy__(self, memo: Any) -> Tracer:
-        return self
-
     def __reduce__(self) -> NoReturn:
         raise DifferentiationError(f"pickle: a traced value ({describe(self)}) exists only inside its transform.")
+
+
+#: How a result gets into a traced array, ``OUT[0](what, result, out)``; set by `autodiff.ops.assigning`.
+OUT: list[Callable[..., Any]] = []
+#: Functions whose second argument is `out`.
+_EARLY = frozenset({np.fix, np.isneginf, np.isposinf})
+_OUT_POSITIONS: dict[Any, int] = {}
+
+
+def _into_out(func: Any, rule: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a NumPy function that may have been given ``out``, by keyword or by position."""
+    at = _OUT_POSITIONS.get(func)
+    if at is None:
+        at = _OUT_POSITIONS[func] = _out_position(func)
+    out = kwargs.pop("out", None)
+    if at < len(args):
+        out, args = args[at], (*args[:at], *((None,) if len(args) > at + 1 else ()), *args[at + 1 :])
+    if out is None:
+        return rule(*args, **kwargs)
+    what = f"{_qualified(func)} with out="
+    if not isinstance(out, Tracer):
+        raise writing(what, _first_traced(args), out)
+    traced = any(isinstance(x, Tracer) for x in (*args, *kwargs.values()))
+    return OUT[0](what, (rule if traced or func not in FUNCTIONS else func)(*args, **kwargs), out)
+
+
+def _out_position(func: Any) -> int:
+    """Position of the argument `out` of a NumPy function; a number past all arguments if it has none."""
+    try:
+        parameters = list(inspect.signature(func).parameters.values())
+    except (TypeError, ValueError):
+        return 99
+    return next((i for i, p in enumerate(parameters) if p.name == "out" and p.kind is p.POSITIONAL_OR_KEYWORD), 99)
 
 
 def _first_traced(values: Any) -> Any:
@@ -238,10 +291,19 @@ def _unknown_function(func: Any, args: tuple[Any, ...]) -> DifferentiationError:
     return assignment(name, args[0]) if isinstance(args[0], Tracer) else writing(name, _first_traced(args), args[0])
 
 
+def slots_of(cls: type) -> list[str]:
+    """Names in which a tracer of this class keeps what it stands for."""
+    names: list[str] = []
+    for base in cls.__mro__[: cls.__mro__.index(Tracer)]:
+        own = base.__dict__.get("__slots__", ())
+        names += [own] if isinstance(own, str) else own
+    return names
+
+
 def install_operator(name: str, op: Callable[[Any, Any], Any], *, reflected: bool = True) -> None:
     """Make ``tracer <name> other`` (and the reflected form) call `op`.
 
-    In-place forms need nothing: without ``__iadd__``, ``y += x`` means ``y = y + x``.
+    The in-place forms, ``y += x``, are made of these by `autodiff.ops.assigning`.
     """
 
     def method(self: Any, other: Any) -> Any:

@@ -82,6 +82,10 @@ class Variable(Tracer):
         self.primal = primal
         self.node = node
 
+    def settled(self) -> Variable:
+        """Return a twin that no program holds."""
+        return Variable(self.level, self.primal, self.node)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the primal value."""
@@ -120,6 +124,8 @@ class ReverseLevel(Level):
                     active |= 1 << i
                     parent = a.node
                 a = a.primal  # noqa: PLW2901 - the argument as the level below sees it
+            elif isinstance(a, Traced):
+                a = a.settled()  # type: ignore[attr-defined]  # noqa: PLW2901 - the rule will read it as it is now
             parents.append(parent)
             primals.append(a)
             if isinstance(a, Traced):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.assignment import settled
 from autodiff.core.record import Guard, Recorded, RecordLevel, Step
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import Tracer, concrete
@@ -84,12 +85,14 @@ def trace(f: Callable[..., Any], order: str = "levels") -> Callable[..., Evaluat
             )
         )
         entries = [next(inputs) if on else x for x, on in zip(leaves, active, strict=True)]
+        steps = [x.step if isinstance(x, Recorded) else x for x in entries]  # now: the program may assign to them
         with level.running():
             out = f(*tree.unflatten(structure, entries), **kwargs)
-        outs, out_structure = tree.flatten(out, strict=False)
+            outs, out_structure = tree.flatten(out, strict=False)
+            outs = [settled(v) for v in outs]
         outputs = [v.step if _mine(v, level) else level.freeze(check_foreign("trace", v, level)) for v in outs]
         return EvaluationTrace(
-            getattr(f, "__name__", "f"), level, [x.step if isinstance(x, Recorded) else x for x in entries], structure,
+            getattr(f, "__name__", "f"), level, steps, structure,
             outputs, out_structure, by_level=order == "levels",
         )  # fmt: skip
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from autodiff.ops import (
     activations,
+    assigning,
+    assignment,
     axes,
     bessel,
     cumulative,
@@ -13,6 +15,7 @@ from autodiff.ops import (
     elementwise_functions,
     extrema,
     fft,
+    filling,
     functional,
     indexing,
     joining,
@@ -57,6 +60,8 @@ from autodiff.ops.softmax import log_softmax, softmax, softmax_cross_entropy
 
 __all__ = [
     "activations",
+    "assigning",
+    "assignment",
     "avg_pool2d",
     "axes",
     "batch_norm",
@@ -75,6 +80,7 @@ __all__ = [
     "enable_kernels",
     "extrema",
     "fft",
+    "filling",
     "functional",
     "gelu",
     "hard_sigmoid",

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, concrete, implements, install_method, linear
+from autodiff.core.assignment import Step, copied, detached
 from autodiff.core.batching import along
 from autodiff.core.errors import describe
 from autodiff.core.spec import shape_of
 from autodiff.ops.joining import as_array, concatenate, operands
-from autodiff.ops.shape import broadcast_to, reshape, transpose
+from autodiff.ops.shape import broadcast_to, linked, reshape, transpose
 
 __all__ = ["expand_dims", "flip", "moveaxis", "ravel", "roll", "split", "squeeze", "swapaxes"]
 
@@ -74,7 +75,8 @@ atleast_3d = implements(np.atleast_3d)(
 def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
     """Broadcast arrays against each other."""
     shape = np.broadcast_shapes(*[shape_of(a) for a in args])
-    return tuple([broadcast_to(a, shape) if isinstance(a, Tracer) else np.broadcast_to(a, shape) for a in args])
+    wide = (a if shape_of(a) == shape else broadcast_to(a, shape) for a in args)
+    return tuple([a if isinstance(a, Tracer) else np.broadcast_to(a, shape) for a in wide])
 
 
 @implements(np.meshgrid)
@@ -86,7 +88,8 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     grids = [np.reshape(as_array(x), (1,) * i + (-1,) + (1,) * (n - i - 1)) for i, x in enumerate(xi)]
     if indexing == "xy" and n > 1:
         grids = [np.swapaxes(g, 0, 1) for g in grids]
-    return tuple(grids) if sparse else broadcast_arrays(*grids)
+    found: Any = grids if sparse else broadcast_arrays(*grids)
+    return tuple([detached(g) for g in found] if copy else found)
 
 
 # -- move ----------------------------------------------------------------------------------------------------
@@ -169,7 +172,9 @@ _roll: Operation = linear(
 def flip(m: Any, axis: Any = None) -> Any:
     """Reverse the order along axes."""
     n = len(shape_of(m))
-    return _flip(m, axis=tuple(range(n)) if axis is None else _axis_tuple(axis, n))
+    axes = tuple(range(n)) if axis is None else _axis_tuple(axis, n)
+    index = tuple([slice(None, None, -1) if i in axes else slice(None) for i in range(n)])
+    return linked(_flip, m, Step("get", index), axis=axes)
 
 
 @implements(np.fliplr)
@@ -246,7 +251,7 @@ def block(arrays: Any) -> Any:
     """Assemble an array from nested lists of blocks."""
     depth = _list_depth(arrays)
     ndim = max([depth, *_block_ndims(arrays)])
-    return _block(arrays, depth, ndim)
+    return detached(_block(arrays, depth, ndim))
 
 
 def _list_depth(arrays: Any) -> int:
@@ -343,6 +348,5 @@ if hasattr(np, "unstack"):
 install_method("squeeze", squeeze)
 install_method("swapaxes", swapaxes)
 install_method("ravel", ravel)
-install_method("flatten", ravel)
-install_method("flat", property(ravel))  # type: ignore[arg-type]
+install_method("flatten", lambda self, order="C": copied(ravel(self, order)))
 install_method("mT", property(matrix_transpose))  # type: ignore[arg-type]

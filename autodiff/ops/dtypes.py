@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Boundary, Sample, Spec, Tracer, elementwise, implements, install_method, linear
+from autodiff.core.assignment import copied
 from autodiff.core.batching import pointwise
 from autodiff.core.errors import describe
-from autodiff.core.spec import dtype_of
+from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.elementwise import conjugate
 
 __all__ = ["angle", "astype", "imag", "real"]
@@ -42,7 +43,7 @@ def astype(x: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", subok:
     if not np.can_cast(source, target, casting):
         raise TypeError(f"astype: cannot cast {describe(x)} to {target} by the rule casting={casting!r}.")
     if target == source:
-        return x
+        return copied(x) if copy and isinstance(x, Tracer) and shape_of(x) else x
     if source.kind == "c" and target.kind in "fiu":
         raise TypeError(f"astype: casting {describe(x)} to {target} discards the imaginary part; use np.real(x) first.")
     return cast(x, dtype=target)
@@ -145,5 +146,5 @@ if hasattr(np, "astype"):  # NumPy 2.1
 install_method("astype", astype)
 install_method("real", property(real))  # type: ignore[arg-type]
 install_method("imag", property(imag))  # type: ignore[arg-type]
-install_method("conj", conjugate)
-install_method("conjugate", conjugate)
+for _name in ("conj", "conjugate"):  # these methods, unlike np.conjugate, return a real array itself
+    install_method(_name, lambda self: conjugate(self) if dtype_of(self).kind == "c" else self)

@@ -164,9 +164,23 @@ def position(index: Tracer) -> Any:
     return x
 
 
-def gathered(x: Any, index: Any) -> Any:
-    """``x[index]`` for an index with traced positions."""
+def mask_of(mask: Tracer) -> Any:
+    """A mask without derivatives; traced if its values are not known, or are noted when they are read."""
+    x: Any = mask.settled()
+    while isinstance(x, (Dual, Variable)):
+        x = x.primal
+    return x
+
+
+def slotted(index: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return an index with traced positions as a pattern and the arrays that belong into it."""
     parts = index if type(index) is tuple else (index,)
     parts = sum((i.nonzero() if isinstance(i, np.ndarray) and i.dtype.kind == "b" else (i,) for i in parts), ())
     pattern = tuple(SLOT if isinstance(i, (Tracer, np.ndarray)) else i for i in parts)
-    return gather(x, *(i for i, p in zip(parts, pattern, strict=True) if p is SLOT), pattern=pattern)
+    return pattern, tuple(i for i, p in zip(parts, pattern, strict=True) if p is SLOT)
+
+
+def gathered(x: Any, index: Any) -> Any:
+    """``x[index]`` for an index with traced positions."""
+    pattern, arrays = slotted(index)
+    return gather(x, *arrays, pattern=pattern)

@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, install_method, linear
+from autodiff.core.assignment import READ, Step, Stored, Window, stored, viewed, window
 from autodiff.core.errors import TracedIndexError, describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import Node, Variable
 from autodiff.ops.accumulate import add_at, selects_once
-from autodiff.ops.gather import gathered, position, written_out
+from autodiff.ops.gather import gathered, mask_of, position, written_out
 
 __all__ = ["getitem", "scatter_add"]
 
+#: Parts of an index that selects by positions in a grid: the result is a view.
+_BASIC = frozenset({int, slice, NoneType, EllipsisType, np.int64})
 #: Parts of an index that are used as they are.
 _PLAIN = frozenset({int, slice, NoneType, EllipsisType, bool, np.int64, np.ndarray})
 
@@ -117,21 +120,63 @@ def getitem(x: Any, index: Any) -> Any:
     """``x[index]`` for any kind of NumPy index."""
     kind = type(index)
     if kind not in _PLAIN:
-        if kind is not tuple:
-            index = _part(index)
-        elif not _PLAIN.issuperset(map(type, index)):
-            index = tuple([i if type(i) in _PLAIN else _part(i) for i in index])
+        index = normalised(index)
         if isinstance(index, Tracer) or (kind is tuple and any(isinstance(i, Tracer) for i in index)):
             return gathered(x, index)
     if type(x) is Variable and type(x.primal) is np.ndarray and not x.level.closed:
         # What `_getitem` does, at half its price: elements are read one by one in loops.
         y = x.primal[index]
-        return Variable(x.level, y, Node(_getitem, (x.node,), (None,), None, y.shape, x.node.dtype, {"index": index}))
-    return _getitem(x, index=index)
+        v = Variable(x.level, y, Node(_getitem, (x.node,), (None,), None, y.shape, x.node.dtype, {"index": index}))
+        return viewed(v, x, Step("get", index)) if type(y) is np.ndarray and is_basic(index) else v
+    if not isinstance(x, Tracer) or not is_basic(index) or _is_element(x, index):
+        return _getitem(x, index=index) if not isinstance(x, Stored) else _read(x, index)
+    step = Step("get", index)
+    if not isinstance(x, Stored):
+        return viewed(_getitem(x, index=index), x, step)
+    if type(x.level) is Window and x.level.step.kind == "flat":  # what NumPy reads of it is a copy
+        return _read(x, index)
+    return window(x, step)
+
+
+def _read(x: Stored, index: Any) -> Any:
+    """Entries that are no view of an array that was assigned to."""
+    y = READ["get"](x.level.read(), index)
+    return stored(y) if type(y) is np.ndarray and y.dtype.kind in "fc" else y
+
+
+def is_basic(index: Any) -> bool:
+    """Whether an index consists of integers, slices, None and an ellipsis, so that NumPy returns a view."""
+    if type(index) is tuple:
+        return _BASIC.issuperset(map(type, index)) or all(type(i) in _BASIC or isinstance(i, np.integer) for i in index)
+    return type(index) in _BASIC or isinstance(index, np.integer)
+
+
+def _is_element(x: Tracer, index: Any) -> bool:
+    """Whether a basic index names one element, so that NumPy returns a number instead of a view."""
+    parts = index if type(index) is tuple else (index,)
+    return len(parts) == len(x.shape) and all(isinstance(i, (int, np.integer)) for i in parts)
+
+
+def normalised(index: Any, masks: bool = False) -> Any:
+    """Return an index of integers, arrays, slices, None and an ellipsis; traced `masks` stay traced if asked for."""
+    if type(index) is tuple:
+        return index if _PLAIN.issuperset(map(type, index)) else tuple([_normal(i, masks) for i in index])
+    return _normal(index, masks)
+
+
+def _normal(i: Any, masks: bool) -> Any:
+    if type(i) in _PLAIN:
+        return i
+    if masks and isinstance(i, Tracer) and i.dtype.kind == "b":
+        return mask_of(i)
+    return _part(i)
 
 
 def _part(i: Any) -> Any:
     """Part of an index as an integer or an array, without derivatives."""
+    if isinstance(i, Stored):
+        i = i.settled()
+        return _normal(i, masks=False)
     if isinstance(i, Tracer):
         if i.dtype.kind not in "iub":
             raise TracedIndexError(

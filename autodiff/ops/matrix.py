@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, implements, install_method, linear
+from autodiff.core.assignment import READ, Step
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.products import as_array, matmul, no_out, swapped
+from autodiff.ops.shape import linked
 
 __all__ = ["diag", "diagonal", "matrix_power", "multi_dot", "polyval", "trace", "tril", "triu", "vander"]
 
@@ -80,10 +82,14 @@ _embedded: Operation = linear(
 )
 
 
+READ["diagonal"] = lambda x, place: _diagonal(x, **place)  # what `Window` reads; NumPy's is read-only as well
+
+
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Diagonal with respect to two axes; its axis comes last."""
-    return _diagonal(a, offset=operator.index(offset), axis1=operator.index(axis1), axis2=operator.index(axis2))
+    place = {"offset": operator.index(offset), "axis1": operator.index(axis1), "axis2": operator.index(axis2)}
+    return linked(_diagonal, a, Step("diagonal", place), **place)
 
 
 @implements(np.linalg.diagonal)

@@ -8,13 +8,14 @@ import numpy as np
 
 from autodiff.core import Tracer, implements, install_method
 from autodiff.core.abstract import AbstractTracer, constant_like
+from autodiff.core.assignment import copied, detached
 from autodiff.core.errors import ShapeOnlyError, describe, user_line, writing
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.axes import ravel
 from autodiff.ops.gather import position
 from autodiff.ops.indexing import getitem
 from autodiff.ops.joining import as_array, concatenate
-from autodiff.ops.shape import as_shape, broadcast_to, reshape
+from autodiff.ops.shape import as_shape, assignable, broadcast_to, reshape
 
 __all__ = ["delete", "insert", "repeat", "take", "take_along_axis", "tile"]
 
@@ -45,7 +46,7 @@ def tile(A: Any, reps: Any) -> Any:  # noqa: N803 - NumPy's name
     shape = (1,) * (n - len(shape_of(a))) + shape_of(a)
     apart = reshape(a, tuple([m for k in shape for m in (1, k)]))
     spread = broadcast_to(apart, tuple([m for r, k in zip(counts, shape, strict=True) for m in (r, k)]))
-    return reshape(spread, tuple([r * k for r, k in zip(counts, shape, strict=True)]))
+    return detached(reshape(spread, tuple([r * k for r, k in zip(counts, shape, strict=True)])))
 
 
 def _counts(repeats: Any) -> Any:
@@ -70,7 +71,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     spread = broadcast_to(
         reshape(a, (*shape[: axis + 1], 1, *shape[axis + 1 :])), (*shape[: axis + 1], k, *shape[axis + 1 :])
     )
-    return reshape(spread, (*shape[:axis], n * k, *shape[axis + 1 :]))
+    return detached(reshape(spread, (*shape[:axis], n * k, *shape[axis + 1 :])))
 
 
 @implements(np.take)
@@ -88,7 +89,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         index = np.clip(index, 0, n - 1)
     elif mode != "raise":
         raise ValueError(f"np.take: mode must be 'raise', 'wrap' or 'clip', not {mode!r}.")
-    return getitem(a, _along(axis, index))
+    return detached(getitem(a, _along(axis, index)))
 
 
 def _positions(indices: Any) -> Any:
@@ -218,27 +219,28 @@ def full_like(
     dtype = np.dtype(dtype) if dtype is not None else dtype_of(a)
     value = as_array(fill_value)
     if isinstance(value, Tracer):
-        return broadcast_to(value.astype(dtype), shape)
+        y = np.zeros_like(a, dtype, shape=shape)
+        y[...] = value
+        return y
     empty = constant_like(a, (), dtype, 0)  # traced, if only shapes are known
-    return broadcast_to(empty, shape) if isinstance(empty, Tracer) else np.full(shape, value, dtype)
+    return assignable(broadcast_to(empty, shape) if isinstance(empty, Tracer) else np.full(shape, value, dtype), a)
 
 
 @implements(np.empty_like)
 def empty_like(
     prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
-    """Return an array without defined values: a constant."""
+    """Return an array without defined values (zeros), to which traced values can be assigned."""
     shape = shape_of(prototype) if shape is None else as_shape(shape)
-    return constant_like(prototype, shape, dtype or dtype_of(prototype), 0)
+    return assignable(constant_like(prototype, shape, dtype or dtype_of(prototype), 0), prototype)
 
 
 @implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    """Return the array itself: traced arrays never change."""
-    return a
+    """Return an array of the same values that changes by itself."""
+    return copied(a, order)
 
 
 install_method("repeat", repeat)
 install_method("take", take)
 install_method("compress", lambda self, condition, axis=None, out=None: compress(condition, self, axis, out))
-install_method("copy", lambda self, order="C": self)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Spec, Tracer, constant, elementwise, implements, install_method
+from autodiff.core.assignment import copied
 from autodiff.core.batching import Batched, along, spread
 from autodiff.core.errors import ShapeOnlyError, describe, missing_rule, user_line
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.core.tracer import concrete
+from autodiff.core.tracer import OUT, concrete
 from autodiff.ops.indexing import scatter_add
 from autodiff.ops.joining import concatenate, stack
 from autodiff.ops.reductions import NOT_GIVEN
@@ -70,6 +71,7 @@ def clip(
     if a_min is not None:
         a = np.maximum(a, a_min)
     a = a if a_max is None else np.minimum(a, a_max)
+    a = copied(a) if a_min is None and a_max is None and isinstance(a, Tracer) else a
     return a if dtype is None else a.astype(dtype)
 
 
@@ -251,14 +253,16 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Replace NaN and infinities by numbers, which have no derivative; of a complex number each part by itself."""
-    x = _array(x)
+    given = x = _array(x)
     if dtype_of(x).kind == "c":
         parts = (nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf) for part in (np.real(x), np.imag(x)))
-        return next(parts) + 1j * next(parts)
+        y = next(parts) + 1j * next(parts)
+        return y if copy or not isinstance(given, Tracer) else OUT[0]("np.nan_to_num with copy=False", y, given)
     info = np.finfo(dtype_of(x))
     x = np.where(np.isnan(x), np.asarray(nan, dtype_of(x)), x)
     x = np.where(x == np.inf, np.asarray(info.max if posinf is None else posinf, dtype_of(x)), x)
-    return np.where(x == -np.inf, np.asarray(info.min if neginf is None else neginf, dtype_of(x)), x)
+    x = np.where(x == -np.inf, np.asarray(info.min if neginf is None else neginf, dtype_of(x)), x)
+    return x if copy or not isinstance(given, Tracer) else OUT[0]("np.nan_to_num with copy=False", x, given)
 
 
 # -- positions and rounding: constants -----------------------------------------------------------------------

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Sample, Spec, concrete, implements, install_method, linear
+from autodiff.core import Sample, Spec, Tracer, concrete, implements, install_method, linear
 from autodiff.core.abstract import constant_like
+from autodiff.core.assignment import Step, Stored, memory, settled, stored, viewed, window
 from autodiff.core.batching import aligned
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
@@ -59,10 +60,46 @@ def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None
     """Reshape; Fortran order is C order between two transpositions."""
     shape = _resolved(a, shape)
     if order == "F" or (order == "A" and _is_fortran(a)):
-        return transpose(_reshape(transpose(a), shape=shape[::-1]))
+        turned = shape[::-1]
+        y = transpose(linked(_reshape, transpose(a), Step("reshape", turned), shape=turned))
+        return fresh(settled(y)) if copy else y
     if order not in {"C", "A"}:
         raise ValueError(f"np.reshape: order must be 'C', 'F' or 'A', not {order!r}.")
-    return _reshape(a, shape=shape)
+    y = linked(_reshape, a, Step("reshape", shape), shape=shape)
+    return fresh(settled(y)) if copy else y
+
+
+def linked(op: Any, x: Any, step: Step, **params: Any) -> Any:
+    """Apply a view operation; the result stays a view of `x` where NumPy's is one (a reshaped array may be a copy)."""
+    if isinstance(x, Stored):
+        value = x.level.read()
+        if step.kind != "reshape" or _shares(value, step):
+            return window(x, step)
+        return fresh(step.read(value))
+    y = op(x, **params)
+    if (
+        isinstance(x, Tracer)
+        and isinstance(y, Tracer)
+        and (step.kind != "reshape" or _same_memory(memory(x), memory(y)))
+    ):
+        return viewed(y, x, step)
+    return y
+
+
+def _same_memory(x: Any, y: Any) -> bool:
+    if not isinstance(x, np.ndarray):
+        return x is None  # a number has no memory; of what is known by shape alone everything is a view
+    return y.base is not None and (y.base is x or y.base is x.base)
+
+
+def _shares(x: Any, step: Step) -> bool:
+    found = memory(x)
+    return not isinstance(found, np.ndarray) or bool(np.may_share_memory(found.reshape(step.param), found))
+
+
+def fresh(y: Any) -> Any:
+    """Return a new value as an array to assign to."""
+    return y if isinstance(y, Tracer) else stored(y)
 
 
 def as_shape(shape: Any) -> tuple[int, ...]:
@@ -94,7 +131,9 @@ def _is_fortran(a: Any) -> bool:
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     """Broadcast to a shape."""
     shape = as_shape(shape)
-    return array if shape_of(array) == shape else _broadcast_to(array, shape=shape)
+    if shape_of(array) == shape and not isinstance(array, Tracer):
+        return array
+    return linked(_broadcast_to, array, Step("broadcast", shape), shape=shape)
 
 
 _transpose = linear(
@@ -113,11 +152,12 @@ def transpose(a: Any, axes: Any = None) -> Any:
     """Permute the axes."""
     n = len(shape_of(a))
     if axes is None:
-        return _transpose(a, axes=tuple(range(n - 1, -1, -1)))
+        order = tuple(range(n - 1, -1, -1))
+        return linked(_transpose, a, Step("transpose", order), axes=order)
     order = np.lib.array_utils.normalize_axis_tuple(axes, n)
     if len(order) != n:
         raise ValueError(f"np.transpose: axes {axes} do not fit the {n} axes of {describe(a)}.")
-    return _transpose(a, axes=order)
+    return linked(_transpose, a, Step("transpose", order), axes=order)
 
 
 install_method("reshape", lambda self, *shape, order="C": reshape(self, shape[0] if len(shape) == 1 else shape, order))
@@ -150,13 +190,22 @@ def size(a: Any, axis: Any = None) -> int:
 def zeros_like(
     a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
-    """Zeros: a constant."""
-    return constant_like(a, shape_of(a) if shape is None else as_shape(shape), dtype or dtype_of(a), 0)
+    """Zeros: a constant, to which traced values can be assigned."""
+    shape = shape_of(a) if shape is None else as_shape(shape)
+    return assignable(constant_like(a, shape, dtype or dtype_of(a), 0), a)
 
 
 @implements(np.ones_like)
 def ones_like(
     a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
-    """Ones: a constant."""
-    return constant_like(a, shape_of(a) if shape is None else as_shape(shape), dtype or dtype_of(a), 1)
+    """Ones: a constant, to which traced values can be assigned."""
+    shape = shape_of(a) if shape is None else as_shape(shape)
+    return assignable(constant_like(a, shape, dtype or dtype_of(a), 1), a)
+
+
+def assignable(value: Any, like: Any) -> Any:
+    """Return a new constant array as one that traced values can be assigned to, if it is of the kind of `like`."""
+    if dtype_of(value).kind not in "fc" and dtype_of(value) != dtype_of(like):
+        return value
+    return stored(value if isinstance(value, (Tracer, np.ndarray)) else np.asarray(value))

@@ -1,4 +1,4 @@
-"""Methods of ufuncs on traced arrays: ``reduce``, ``accumulate``, ``outer``; ``at`` and ``reduceat`` are refused."""
+"""Methods of ufuncs on traced arrays: ``reduce``, ``accumulate``, ``outer``; ``reduceat`` is refused."""
 
 from __future__ import annotations
 
@@ -131,7 +131,4 @@ def _refused(method: str, instead: str) -> Callable[..., Any]:
 UFUNC_METHODS["reduce"] = _reduce
 UFUNC_METHODS["accumulate"] = _accumulate
 UFUNC_METHODS["outer"] = _outer
-UFUNC_METHODS["at"] = _refused(
-    "at", "it changes an array in place; add with np.bincount or a product with a one-hot matrix"
-)
 UFUNC_METHODS["reduceat"] = _refused("reduceat", "reduce the parts of np.split")

@@ -8,6 +8,7 @@ import numpy as np
 
 from autodiff import tree
 from autodiff.core.abstract import constant_like
+from autodiff.core.assignment import settled
 from autodiff.core.errors import DifferentiationError, describe, leaked_tracer
 from autodiff.core.reverse import expand
 from autodiff.core.spec import Spec, dtype_of, shape_of
@@ -26,6 +27,7 @@ __all__ = [
     "flatten",
     "independent",
     "pick_argnums",
+    "settled_leaves",
     "split_aux",
     "zero_like",
 ]
@@ -57,9 +59,15 @@ def pick_argnums(name: str, argnums: Any, nargs: int) -> tuple[int, ...]:
 def flatten(name: str, where: str, x: Any) -> tuple[list[Any], tree.Structure]:
     """Flatten a tree; an error says which transform and which argument or result it was."""
     try:
-        return tree.flatten(x)
+        return settled_leaves(x)
     except TypeError as error:
         raise DifferentiationError(f"{name}: {where} is not a tree of arrays: {error}") from None
+
+
+def settled_leaves(x: Any, *, strict: bool = True) -> tuple[list[Any], tree.Structure]:
+    """Flatten a tree into its values as they are now: no assignment of the program will change them."""
+    leaves, structure = tree.flatten(x, strict=strict)
+    return [settled(v) for v in leaves], structure
 
 
 def independent(name: str, leaf: Any, *, direct: bool, where: str) -> Any:
@@ -97,6 +105,8 @@ def check_foreign(name: str, v: Any, level: Level) -> Any:
     It may belong to an outer transform, but not to one that has ended, nor to an inner one.
     """
     if isinstance(v, Tracer):
+        v = v.settled()
+    if isinstance(v, Tracer):
         if v.level.closed and v.level is not level:
             raise leaked_tracer(f"{name}: the function's value {describe(v)}", v.level.transform)
         if v.level.depth >= level.depth:
@@ -121,7 +131,7 @@ def finish(x: Any) -> Any:
         return np.float64(x)
     if type(x) is complex:
         return np.complex128(x)
-    return x
+    return x.settled() if isinstance(x, Tracer) else x
 
 
 def check_tangents(
@@ -162,6 +172,8 @@ def _shown(given: Any) -> str:
 
 
 def _check_tangent(name: str, t: Any, like: Any, names: Callable[[int], tuple[str, str]], i: int) -> Any:
+    if isinstance(t, Tracer):
+        t = t.settled()
     want = Spec(shape_of(like), dtype_of(like))
     if want.dtype.kind not in "fc":
         return None

@@ -11,6 +11,7 @@ from autodiff.core.batching import Batched, BatchLevel
 from autodiff.core.forward import Dual
 from autodiff.core.level import Traced
 from autodiff.core.reverse import Variable
+from autodiff.transforms._boundary import settled_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,7 +79,7 @@ class Examples:
 
     def flattened(self, x: Any, level: BatchLevel) -> list[Any]:
         """Values of all examples of each leaf of a result."""
-        leaves, self.structure = tree.flatten(x)
+        leaves, self.structure = settled_leaves(x)
         values = [level.values_of(v) for v in leaves]
         for v in values:
             if isinstance(v, Traced) and v.level is self.level:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.assignment import settled
 from autodiff.core.batching import Batched, BatchLevel
 from autodiff.core.errors import BatchingError, describe
 from autodiff.core.spec import shape_of
@@ -106,7 +107,7 @@ def vmap(
         call = [tree.unflatten(s, [_batched(leaf, level) for leaf in leaves]) for leaves, s in found]
         with level.running():
             out = f(*call[: len(args)], **dict(zip(kwargs, call[len(args) :], strict=True)))
-        outs, structure = flatten("vmap", "the function's value", out)
+            outs, structure = flatten("vmap", "the function's value", out)
         axes = _prefix(out_axes, out, "the function's value", "out_axes")
         paths = structure.paths("the function's value")
         return tree.unflatten(structure, [_result(v, a, level, p) for v, a, p in zip(outs, axes, paths, strict=True)])
@@ -226,9 +227,10 @@ def _size(leaves: list[_Leaf], axis_size: int | None) -> int:
 
 
 def _batched(leaf: _Leaf, level: BatchLevel) -> Any:
+    value = settled(leaf.value)
     if leaf.axis is None:
-        return leaf.value
-    return Batched(level, leaf.value if leaf.axis == 0 else np.moveaxis(leaf.value, leaf.axis, 0))
+        return value
+    return Batched(level, value if leaf.axis == 0 else settled(np.moveaxis(value, leaf.axis, 0)))
 
 
 # -- results -------------------------------------------------------------------------------------------------

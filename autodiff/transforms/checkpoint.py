@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.assignment import settled
 from autodiff.core.batching import Batched, all_values
 from autodiff.core.errors import DifferentiationError
 from autodiff.core.forward import Dual
 from autodiff.core.level import active_levels, reopened
 from autodiff.core.reverse import Call, Node, Variable, call_nodes, next_seq, pull_back, push_forward, reachable
-from autodiff.transforms._boundary import check_callable
+from autodiff.transforms._boundary import check_callable, settled_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -63,10 +64,13 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(f, updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        # What the function assigns to its arguments is not seen by the caller, nor by its second run.
+        args, kwargs = tree.map(settled, (args, kwargs), strict=False)
         again = functools.partial(_frozen(f, {}), *args, **kwargs)
         start = next_seq()
-        out = f(*args, **kwargs)
-        leaves, structure = tree.flatten(out, strict=False)
+        own_args, own_kwargs = tree.map(settled, (args, kwargs), strict=False)
+        out = f(*own_args, **own_kwargs)
+        leaves, structure = settled_leaves(out, strict=False)
         found: dict[Level, list[Variable]] = {}
         for v in _variables(leaves):
             if v.node.seq > start:
@@ -118,7 +122,7 @@ def _frozen(f: Any, done: dict[Any, Any]) -> Any:
         twin.__kwdefaults__ = f.__kwdefaults__
         for new, old in zip(cells, f.__closure__, strict=True):
             try:
-                new.cell_contents = _frozen(old.cell_contents, done)
+                new.cell_contents = _frozen(settled(old.cell_contents), done)
             except ValueError:  # an empty cell: a variable that is not yet assigned
                 continue
     return done[f]
@@ -184,7 +188,9 @@ class _Recompute(Call):
         """Run the function again; returns where its trace begins and the nodes of its results."""
         start = next_seq()
         with reopened(self.levels):
-            leaves = tree.leaves(self.again(), strict=False)
+            args, keywords = tree.map(settled, (self.again.args, self.again.keywords), strict=False)  # type: ignore[attr-defined]
+            function = _frozen(self.again.func, {})  # type: ignore[attr-defined]
+            leaves, _ = settled_leaves(function(*args, **keywords), strict=False)
         mine = [v for v in _variables(leaves) if v.level is self.level and v.node.seq > start]
         if len(mine) != len(self.marks_of) or not all(map(_same, map(_mark, mine), self.marks_of)):
             raise self._impure()

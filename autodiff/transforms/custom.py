@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.assignment import settled
 from autodiff.core.batching import Batched, BatchLevel
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe, leaked_tracer
 from autodiff.core.forward import Dual, ForwardLevel
@@ -20,7 +21,7 @@ from autodiff.core.level import Traced
 from autodiff.core.linear import LinearLevel, LinearTracer, is_zero
 from autodiff.core.reverse import Call, ReverseLevel, Variable, expand, pull_back, push_forward, record_call
 from autodiff.core.spec import Spec, dtype_of, is_inexact, shape_of
-from autodiff.transforms._boundary import check_callable, zero_like
+from autodiff.transforms._boundary import check_callable, settled_leaves, zero_like
 from autodiff.transforms._examples import Examples, differentiated, rebuild
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class _Custom:
             args = bound.args
         positions = [i for i in range(len(args)) if i not in self.nondiff_argnums]
         static = [args[i] for i in self.nondiff_argnums]
-        flat = [tree.flatten(args[i], strict=False) for i in positions]
+        flat = [settled_leaves(args[i], strict=False) for i in positions]
         leaves = [leaf for xs, _ in flat for leaf in xs]
         level = max((x.level for x in leaves if isinstance(x, Traced)), key=lambda v: v.depth, default=None)
         if isinstance(level, BatchLevel) and not level.closed and any(map(differentiated, leaves)):
@@ -127,7 +128,7 @@ class _Custom:
 
 def _peel(level: Level, leaves: Sequence[Any]) -> list[Any]:
     """Return the leaves as the level below sees them."""
-    return [x.primal if isinstance(x, (Dual, Variable)) and x.level is level else x for x in leaves]
+    return [settled(x.primal) if isinstance(x, (Dual, Variable)) and x.level is level else x for x in leaves]
 
 
 def _lift(level: Level, values: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
@@ -228,8 +229,8 @@ class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
         result = self.rule(*static, tuple(primals), tuple(tangents))
         if not (isinstance(result, (tuple, list)) and len(result) == 2):
             raise TypeError(f"{self._name}: the rule must return (value, tangent), not {type(result).__name__}.")
-        ys, structure = tree.flatten(result[0])
-        ts, t_structure = tree.flatten(result[1])
+        ys, structure = settled_leaves(result[0])
+        ts, t_structure = settled_leaves(result[1])
         if structure != t_structure:
             raise TypeError(
                 f"{self._name}: the rule's tangent tree {t_structure} is not that of its value {structure}."
@@ -248,7 +249,7 @@ class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
 
     def _forward(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
         primals = _peel(level, leaves)
-        ts = [x.tangent if isinstance(x, Dual) and x.level is level else zero_like(x) for x in leaves]
+        ts = [settled(x.tangent) if isinstance(x, Dual) and x.level is level else zero_like(x) for x in leaves]
         ys, out_ts, structure = self._apply(rebuild(primals), rebuild(ts), static)
         self._check_closure(level, [*ys, *out_ts])
         return tree.unflatten(structure, _lift(level, ys, out_ts))
@@ -258,7 +259,7 @@ class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
         linear = LinearLevel(f"transpose of the tangent rule of {self._name}")
         mine = [isinstance(x, Variable) and x.level is level for x in leaves]
         unknowns = [linear.argument(x) if m else None for x, m in zip(primals, mine, strict=True)]
-        ts = [zero_like(x) if u is None else u for x, u in zip(primals, unknowns, strict=True)]
+        ts = [zero_like(x) if u is None else u.settled() for x, u in zip(primals, unknowns, strict=True)]
         with linear.running():
             ys, out_ts, structure = self._apply(rebuild(primals), rebuild(ts), static)
         self._check_closure(level, ys)
@@ -323,7 +324,7 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
         result = self.fwd(*self.interleave(primals, static))
         if not (isinstance(result, (tuple, list)) and len(result) == 2):
             raise TypeError(f"{self._name}: fwd must return (value, residuals), not {type(result).__name__}.")
-        ys, structure = tree.flatten(result[0])
+        ys, structure = settled_leaves(result[0])
         self._check_closure(level, ys)
         return ys, structure, result[1]
 
@@ -332,7 +333,7 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
 
         def pull(cts: list[Any]) -> list[Any]:
             assert self.bwd is not None
-            full = [zero_like(y) if c is None else c for c, y in zip(cts, ys, strict=True)]
+            full = [zero_like(y) if c is None else settled(c) for c, y in zip(cts, ys, strict=True)]
             back = self.bwd(*static, residuals, tree.unflatten(structure, full))
             if not isinstance(back, (tuple, list)) or len(back) != len(primals):
                 count = len(back) if isinstance(back, (tuple, list)) else type(back).__name__
@@ -353,7 +354,7 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
         leaves, structure = tree.flatten(x, strict=False)
         if c is None:
             return [None] * len(leaves)
-        cs, c_structure = tree.flatten(c)
+        cs, c_structure = settled_leaves(c)
         if c_structure != structure:
             raise TypeError(f"{self._name}: bwd's cotangent {i} has the tree {c_structure}, the argument {structure}.")
         for ct, leaf in zip(cs, leaves, strict=True):

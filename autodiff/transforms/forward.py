@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.assignment import settled
 from autodiff.core.forward import Dual, ForwardLevel
 from autodiff.core.operation import constant
 from autodiff.core.spec import dtype_of
@@ -82,17 +83,21 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
         ts = check_tangents("jvp", f"tangents[{i}]", t, structure, likes, of=f"primals[{i}]")
         duals = [x if v is None else Dual(level, v, d) for x, v, d in zip(leaves, xs, ts, strict=True)]
         call.append(tree.unflatten(structure, duals))
-    with level.running():
-        out = f(*call)
     aux = None
-    if has_aux:
-        out, aux = split_aux("jvp", out)
-        aux = tree.map(lambda v: finish(v.primal) if _mine(v, level) else v, aux, strict=False)
-    outs, structure = flatten("jvp", "the function's value", out)
+    with level.running():  # also while the results are read: they may be views of what was assigned to
+        out = f(*call)
+        if has_aux:
+            out, aux = split_aux("jvp", out)
+            aux = tree.map(lambda v: _lowered(settled(v), level), aux, strict=False)
+        outs, structure = flatten("jvp", "the function's value", out)
     value = [finish(check_foreign("jvp", v.primal if _mine(v, level) else v, level)) for v in outs]
     tangent = [finish(check_foreign("jvp", v.tangent, level)) if _mine(v, level) else zero_like(v) for v in outs]
     result = tree.unflatten(structure, value), tree.unflatten(structure, tangent)
     return (*result, aux) if has_aux else result
+
+
+def _lowered(v: Any, level: ForwardLevel) -> Any:
+    return finish(v.primal) if _mine(v, level) else v
 
 
 def _mine(v: Any, level: ForwardLevel) -> bool:

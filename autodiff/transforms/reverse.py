@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff import tree
 from autodiff.core.abstract import constant_like
+from autodiff.core.assignment import settled
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe
 from autodiff.core.linear import LinearLevel, LinearTracer
 from autodiff.core.reverse import Node, ReverseLevel, Variable, pull_back, push_forward
@@ -58,13 +59,13 @@ class Linearised:
             self.leaves.append([x if v is None else v for x, v in zip(leaves, xs, strict=True)])
             self.nodes.append([v.node if type(v) is Variable else None for v in traced])
             call[i] = tree.unflatten(structure, traced)
-        with level.running():
-            out = f(*call, **(kwargs or {}))
         self.aux = None
-        if has_aux:
-            out, aux = split_aux(name, out)
-            self.aux = tree.map(lambda v: lower(v, level), aux, strict=False)
-        outs, self.out_structure = flatten(name, "the function's value", out)
+        with level.running():  # also while the results are read: they may be views of what was assigned to
+            out = f(*call, **(kwargs or {}))
+            if has_aux:
+                out, aux = split_aux(name, out)
+                self.aux = tree.map(lambda v: lower(settled(v), level), aux, strict=False)
+            outs, self.out_structure = flatten(name, "the function's value", out)
         self.values: list[Any] = []
         self.out_nodes: list[Node | None] = []
         for v in outs:
@@ -322,8 +323,8 @@ def linear_transpose(f: Callable[..., Any], *likes: Any) -> Callable[[Any], tupl
         for i, (leaves, s) in enumerate(flats)
     ]
     with level.running():
-        out = f(*[tree.unflatten(s, u) for u, (_, s) in zip(unknowns, flats, strict=True)])
-    outs, structure = flatten("linear_transpose", "the function's value", out)
+        out = f(*[tree.unflatten(s, [v.settled() for v in u]) for u, (_, s) in zip(unknowns, flats, strict=True)])
+        outs, structure = flatten("linear_transpose", "the function's value", out)
     for v in outs:
         if not (type(v) is LinearTracer and v.level is level) and np.any(v != 0):
             raise NonlinearError("linear_transpose: a result does not depend on the arguments, so f is not linear.")
