@@ -104,6 +104,7 @@ AT = [
     ("airy", lambda x: sc.airy(x)[0], mp.airyai, (-5.0, -0.5, 3.0)),
     ("struve", lambda x: sc.struve(0.5, x), lambda x: mp.struveh(HALF, x), (0.5, 3.0)),
     ("zeta", special.zeta, mp.zeta, (-3.5, -0.5, 0.4, 0.6, 3.0, 20.0)),
+    ("zetac", sc.zetac, mp.zeta, (-3.5, -0.5, 0.4, 3.0, 20.0)),
     ("zeta_q", lambda q: special.zeta(2.5, q), lambda q: mp.zeta(2.5, q), (0.2, 5.0)),
     ("zeta_s", lambda s: special.zeta(s, 0.7), lambda s: mp.zeta(s, mp.mpf("0.7")), (1.2, 8.0)),
     ("lambertw", lambda x: np.real(special.lambertw(x)), mp.lambertw, (-0.3, 0.0, 1e-9, 5.0, 1e5)),
@@ -318,6 +319,8 @@ def test_x_log_y_at_zero():
     assert slopes(sc.rel_entr, 0.0, 1.0) == (-np.inf, 0)
     assert slopes(sc.rel_entr, 1.0, -1.0) == (0, 0)
     assert slopes(sc.kl_div, 0.0, 1.0) == (-np.inf, 1)
+    assert slopes(sc.kl_div, 1.0, -1.0) == (0, 0)
+    assert slopes(sc.xlog1py, 0.0, -1.0) == (-np.inf, 0)
     x, y = 1e-3, 1e-3 * (1 + 1e-10)
     np.testing.assert_allclose(slopes(sc.kl_div, x, y), (np.log1p((x - y) / y), (y - x) / y), rtol=1e-6)
 
@@ -346,7 +349,11 @@ def test_bessel_functions_at_zero():
     assert slopes(sc.j0, 0.0) == (0,)
     assert slopes(lambda x: sc.jv(1, x), 0.0) == (0.5,)
     assert slopes(lambda x: sc.jv(0.5, x), 0.0) == (np.inf,)
-    assert slopes(sc.i0e, 0.0) == (0,)
+    assert slopes(sc.i0e, 0.0) == slopes(lambda x: sc.ive(0, x), 0.0) == (0,)
+    assert slopes(sc.i1e, 0.0) == (0.5,)
+    for x, rtol in ((1e3, 1e-12), (1e6, 1e-9)):  # as many digits are lost as x has
+        want = -0.5 * x**-1.5 / np.sqrt(2 * np.pi) * (1 + 3 / (8 * x))
+        np.testing.assert_allclose(slopes(sc.i0e, x), want, rtol=rtol + 1 / x**2)
 
 
 def test_degrees_that_are_zero():

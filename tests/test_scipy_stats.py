@@ -213,6 +213,9 @@ def test_multinomial(rng):
     got, t = jvp(lambda p: stats.multinomial.logpmf(x, 6, p), (p,), (np.array([1.0, 0.0, -1.0]),))
     np.testing.assert_allclose(got, scipy.stats.multinomial.logpmf(x, 6, p), rtol=1e-12)
     np.testing.assert_allclose(t, [1 / 0.2 - 3 / 0.5, 6 / 0.2, 0.0])
+    y, t = jvp(lambda p: stats.multinomial.logpmf(x[0], 6, p), (np.array([0.2, 0.3, 0.9]),), (np.ones(3),))
+    np.testing.assert_allclose((y, t), (got[0], 1 / 0.2 + 2 / 0.3 - 2 * 3 / 0.5), rtol=1e-12)  # the last is the rest
+    assert np.isnan(jvp(lambda p: stats.multinomial.logpmf(x[0], 6, p), (np.array([-0.2, 0.7, 0.5]),), (p,))[0])
     logits = rng.normal(size=3)
     categorical = grad(lambda z: stats.multinomial.logpmf(np.eye(3)[1], 1, np.exp(z) / np.sum(np.exp(z))))(logits)
     np.testing.assert_allclose(categorical, np.eye(3)[1] - np.exp(logits) / np.sum(np.exp(logits)), atol=1e-13)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
-from autodiff.core import Boundary, Operation, concrete, elementwise
+from autodiff.core import UFUNCS, Boundary, Operation, concrete, elementwise
 from autodiff.core.spec import dtype_of
 from autodiff.scipy.special._common import PI, alias, draws, is_traced, narrow, order, ordered, refused, several
 
@@ -381,4 +381,12 @@ _riemann: Operation = elementwise(
     name="riemann_zeta",
     samples=several(draws((1.5, 4.0), 0), draws((0.5, 0.8), 1, shapes=((3,),))),
 )
-elementwise(sc.zetac, lambda t, _y, x: t * _riemann(x, 1), samples=draws((1.5, 4.0)))
+_zetac = elementwise(sc.zetac, lambda t, _y, x: t * _riemann(x, 1), samples=draws((1.5, 4.0)))
+
+
+def _zetac_anywhere(x: Any) -> Any:
+    left = np.less(x, 0)
+    return np.where(left, zeta(np.where(left, x, -1.0)) - 1, _zetac(np.where(left, 2.0, x))).astype(dtype_of(x))
+
+
+UFUNCS[sc.zetac] = _zetac_anywhere
