@@ -21,6 +21,7 @@ from autodiff import (
     linear_transpose,
     linearize,
     ops,
+    stop_gradient,
     trace,
     tree,
     vjp,
@@ -394,6 +395,32 @@ def test_custom_rules_speak_of_arguments_alone():
 
     with pytest.raises(DifferentiationError, match="Make it an argument"):
         grad(lambda x: np.sum(vmap(g)(x)))(X)
+
+
+def test_assignment():
+    def filled(x):
+        y = np.zeros_like(x)
+        y[0] = x[1] ** 2
+        y[1:] += x[0] * x[:-1]
+        return np.sum(y * W[:, 0])
+
+    want = loop(grad(filled), X)
+    close(vmap(filled)(X), loop(filled, X))
+    close(vmap(grad(filled))(X), want)
+    close(grad(lambda x: np.sum(vmap(filled)(x)))(X), want)
+    close(vmap(lambda x: jvp(filled, (x,), (x,))[1])(X), np.sum(want * X, axis=1))
+
+    def masked(x, i):
+        y = x * 1.0
+        y[i] = 0.0
+        return y
+
+    close(vmap(masked)(X, np.array([0, 2, 3])), np.where(np.arange(4) == np.array([[0], [2], [3]]), 0.0, X))
+
+
+def test_stop_gradient():
+    close(vmap(grad(lambda x: np.sum(x * stop_gradient(x))))(X), X)
+    close(grad(lambda x: np.sum(vmap(lambda v: v * stop_gradient(v))(x)))(X), X)
 
 
 def test_shapes_alone():
