@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import autodiff.scipy.linalg
+import autodiff.scipy.signal
 import autodiff.scipy.special  # noqa: F401 - they register their operations
 from autodiff import grad, jvp, linearize, vjp
 from autodiff.core import REGISTRY, Spec
