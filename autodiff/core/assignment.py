@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.batching import Batched
 from autodiff.core.errors import AssignmentError, describe, user_line
 from autodiff.core.forward import Dual
 from autodiff.core.level import Level
@@ -123,7 +124,8 @@ class Store(Level):
                 f"assignment into an array ({describe(self)}) of which a plain array was made by np.asarray, which "
                 f"would not see the change{user_line()}. Make a copy with np.array(y), or assign first."
             )
-        self.content = WRITE[0](self.content, value, steps, alone(self))
+        sole = alone(self)  # before the next line takes a reference
+        self.content = WRITE[0](self.content, value, steps, sole)
 
     def rewrite(self, value: Any) -> None:
         """Replace the whole value by one of the same shape and dtype, which nobody else holds."""
@@ -414,6 +416,9 @@ def laid_out(x: Any, order: str) -> Any:
 def memory(x: Any) -> Any:
     """Return the plain value at the bottom of a tracer, for a look at its memory; None if only its shape is known."""
     while isinstance(x, Tracer):
+        if type(x) is Batched:  # of one example
+            values = memory(x.value)
+            return values[0] if isinstance(values, np.ndarray) and len(values) else None
         step = getattr(x, "step", None) if type(x).__name__ == "Recorded" else None  # not `primal`, which is noted
         x = step.value if step is not None else getattr(x, "primal", None)
     return x
@@ -423,6 +428,28 @@ def _shape_of_memory(x: Any) -> Any:
     """Return a plain array of the shape and dtype of `x`, and if possible its memory."""
     found = memory(x)
     return np.broadcast_to(np.zeros((), dtype_of(x)), shape_of(x)) if found is None else np.asarray(found)
+
+
+def reshapes_in_place(x: Any, step: Step) -> bool:
+    """Whether a reshape without known memory would be a view, if the array at the bottom is in C order."""
+    steps = [step]
+    while True:
+        if isinstance(x, Stored):
+            if type(x.level) is not Window:
+                break
+            steps.append(x.level.step)
+            x = Box(x.level.parent)
+        else:
+            base = _slot(_base_of, x)
+            if base is None:
+                break
+            steps.append(base[1])
+            x = base[0]
+    root: Any = np.empty(shape_of(x), bool)
+    y = root
+    for way in reversed(steps):
+        y = way.read(y)
+    return not y.size or bool(np.may_share_memory(y, root))
 
 
 class _Cell:

@@ -97,7 +97,8 @@ def conversion(what: str, x: Any) -> ConversionError:
     return ConversionError(
         f"{what}: cannot convert the traced value {describe(x)} to a plain Python or NumPy object, because its "
         f"derivative would be lost{user_line()}. Use the np.* function on the traced value (np.sin, not "
-        "math.sin); to combine traced values into an array use np.stack or autodiff.numpy.array; "
+        "math.sin); to combine traced values into an array use np.stack or autodiff.numpy.array, or assign them to one "
+        "made from a traced array, as np.zeros_like(x) or np.zeros_like(x, shape=(3, 4)) is; "
         "to use the number alone, apply autodiff.stop_gradient first."
     )
 
@@ -127,7 +128,8 @@ def writing(what: str, x: Any, target: Any = None) -> AssignmentError:
     into = "" if target is None else f" ({describe(target)})"
     return AssignmentError(
         f"{what}: the traced value {describe(x)} cannot be written into a plain array{into}, which cannot hold its "
-        f"derivative{user_line()}. Make a new array instead: y = y + x rather than y += x, no out=, and "
+        f"derivative{user_line()}. Assign to an array made from a traced one: np.zeros_like(x), np.zeros_like(x, "
+        "shape=(3, 4)) or x.copy(). Or make a new array instead: y = y + x rather than y += x, no out=, and "
         "np.stack, np.concatenate, np.broadcast_to or autodiff.numpy.array to build arrays of traced values."
     )
 

@@ -228,15 +228,10 @@ def _batch(call: Any, batched: Any, x: Any, value: Any, *arrays: Any, place: Pla
         return _batch_scattered(call, batched, x, value, arrays, place, n)
     x = np.moveaxis(x, 0, -1)
     value = np.moveaxis(value, 0, -1) if batched[1] else np.reshape(value, (*shape_of(value), 1))
-    new, ndim = [], len(shape_of(x)) - 1
+    new, dummy = [], np.broadcast_to(False, shape_of(x)[:-1])
     for step in place:
-        new.append(_with_last_axis(step, ndim, n))
-        if step is not place[-1]:
-            ndim = (
-                step.read(np.broadcast_to(False, (1,) * ndim)).ndim
-                if step.kind not in {"reshape", "flat"}
-                else len(step.param)
-            )
+        new.append(_with_last_axis(step, dummy.ndim, n))
+        dummy = dummy if step is place[-1] else step.read(dummy)
     return np.moveaxis(call(x, value, *arrays, place=tuple(new)), -1, 0)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from autodiff.core import Sample, Spec, Tracer, concrete, implements, install_method, linear
 from autodiff.core.abstract import constant_like
-from autodiff.core.assignment import Step, Stored, memory, settled, stored, viewed, window
+from autodiff.core.assignment import Step, Stored, memory, reshapes_in_place, settled, stored, viewed, window
 from autodiff.core.batching import aligned
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
@@ -73,28 +73,26 @@ def linked(op: Any, x: Any, step: Step, **params: Any) -> Any:
     """Apply a view operation; the result stays a view of `x` where NumPy's is one (a reshaped array may be a copy)."""
     if isinstance(x, Stored):
         value = x.level.read()
-        if step.kind != "reshape" or _shares(value, step):
+        if step.kind != "reshape" or _shares(x, value, step):
             return window(x, step)
         return fresh(step.read(value))
     y = op(x, **params)
-    if (
-        isinstance(x, Tracer)
-        and isinstance(y, Tracer)
-        and (step.kind != "reshape" or _same_memory(memory(x), memory(y)))
-    ):
-        return viewed(y, x, step)
-    return y
+    both = isinstance(x, Tracer) and isinstance(y, Tracer)
+    return viewed(y, x, step) if both and (step.kind != "reshape" or _same_memory(x, y, step)) else y
 
 
-def _same_memory(x: Any, y: Any) -> bool:
-    if not isinstance(x, np.ndarray):
-        return x is None  # a number has no memory; of what is known by shape alone everything is a view
-    return y.base is not None and (y.base is x or y.base is x.base)
+def _same_memory(x: Any, y: Any, step: Step) -> bool:
+    have, new = memory(x), memory(y)
+    if not isinstance(have, np.ndarray):
+        return have is None and reshapes_in_place(x, step)  # a number has no memory
+    return new.base is not None and (new.base is have or new.base is have.base)
 
 
-def _shares(x: Any, step: Step) -> bool:
-    found = memory(x)
-    return not isinstance(found, np.ndarray) or bool(np.may_share_memory(found.reshape(step.param), found))
+def _shares(x: Any, value: Any, step: Step) -> bool:
+    found = memory(value)
+    if not isinstance(found, np.ndarray):
+        return reshapes_in_place(x, step)
+    return bool(np.may_share_memory(found.reshape(step.param), found))
 
 
 def fresh(y: Any) -> Any:
