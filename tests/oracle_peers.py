@@ -1,5 +1,6 @@
 """The peers as oracles: value, jvp, vjp and hvp of a program in JAX and in PyTorch, in float64."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +10,12 @@ from tests.oracle_programs import SPECIAL, numpy_vocabulary, run
 
 def jax_oracle():
     """Return the function of a drawn program to its four results, by JAX (an error if it is not installed)."""
+    # Every program is new: what counts is the compiler's time, so operations are compiled one by one, and quickly.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_disable_jit", True)
     import jax.numpy as jnp
 
     f = numpy_vocabulary(
