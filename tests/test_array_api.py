@@ -387,3 +387,19 @@ def test_a_function_of_the_standard_is_differentiable():
         return e / ns.sum(e, axis=-1, keepdims=True)
 
     np.testing.assert_allclose(jacrev(softmax)(A[0]), jacrev(autodiff.ops.softmax)(A[0]), rtol=1e-12)
+
+
+def test_arrays_that_are_made_can_be_assigned_to():
+    def f(x):
+        ns = x.__array_namespace__()
+        y = ns.zeros_like(x)
+        y[0] = x[1] * x[0]
+        y[1:] += ns.asarray(x, copy=True)[1:] ** 2
+        z = ns.asarray(x, copy=True)
+        z[0, 0] = 0.0
+        return ns.sum(y) + ns.sum(z)
+
+    want = np.ones_like(A) + np.stack([A[1], A[0] + 2 * A[1]])
+    want[0, 0] -= 1
+    np.testing.assert_allclose(grad(f)(A), want)
+    np.testing.assert_allclose(jvp(f, (A,), (A,))[1], np.sum(want * A))

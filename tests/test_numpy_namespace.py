@@ -217,6 +217,8 @@ def test_arrays_are_copied_as_numpy_does():
 
     np.testing.assert_allclose(grad(f)(V), 2 * V)
     assert seen == [True, True, True]
+    changed = lambda x: _changed(anp.array(x)) + np.sum(x)
+    np.testing.assert_array_equal(grad(changed)(V), [1.0, 2.0, 2.0])
     with pytest.raises(ValueError, match=r"autodiff\.numpy\.array: copy=False, .*made anew \(test_numpy_.*copy=None"):
         grad(lambda x: np.sum(anp.array([x], copy=False)))(V)
 
@@ -246,6 +248,11 @@ def test_vectorize_refuses():
         grad(lambda x: np.sum(anp.vectorize(np.sum, signature="(n)->()")(x)))(V)
     with pytest.raises(ValueError, match=r"np\.vectorize: there is no element"):
         jvp(anp.vectorize(np.sin), (V[:0],), (V[:0],))
+
+
+def _changed(x):
+    x[0] = 7.0
+    return np.sum(x)
 
 
 # -- what has no derivative ----------------------------------------------------------------------------------
