@@ -14,6 +14,7 @@ from autodiff.core.assignment import Step, Stored, memory, reshapes_in_place, se
 from autodiff.core.batching import aligned
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.variable import Variable
 
 __all__ = ["broadcast_to", "reshape", "transpose"]
 
@@ -82,7 +83,10 @@ def linked(op: Any, x: Any, step: Step, **params: Any) -> Any:
 
 
 def _same_memory(x: Any, y: Any, step: Step) -> bool:
-    have, new = memory(x), memory(y)
+    if type(x) is Variable and type(y) is Variable and type(x.primal) is type(y.primal) is np.ndarray:
+        have, new = x.primal, y.primal
+    else:
+        have, new = memory(x), memory(y)
     if not isinstance(have, np.ndarray):
         return have is None and reshapes_in_place(x, step)  # a number has no memory
     return new.base is not None and (new.base is have or new.base is have.base)
