@@ -5,16 +5,22 @@ its arguments mapped along different axes, in both orders with each mode. One wi
 """
 
 import contextlib
+import importlib
 import itertools
+import pkgutil
 import zlib
 
 import numpy as np
 import pytest
 
-import autodiff.scipy.special  # noqa: F401 - registers its operations
+import autodiff.scipy
 from autodiff import grad, jvp, tree, vjp, vmap
 from autodiff.core import REGISTRY
 from autodiff.core.spec import dtype_of, is_inexact, shape_of
+
+for _module in pkgutil.iter_modules(autodiff.scipy.__path__, "autodiff.scipy."):
+    if _module.ispkg:
+        importlib.import_module(_module.name)  # each registers operations
 
 B = 3
 WITH_SAMPLES = {name: op for name, op in sorted(REGISTRY.items()) if op.samples is not None}

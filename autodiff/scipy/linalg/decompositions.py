@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.linalg as sl
 
-from autodiff.core import Operation, Sample, Spec, Tracer, constant, explicit
-from autodiff.core.batching import stacked
+from autodiff.core import Operation, Sample, Spec, constant, explicit
+from autodiff.core.batching import each, stacked
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import adjoint, hermitian, matrices, square
@@ -183,6 +183,7 @@ _pivots = constant(
     lambda a: sl.qr(a, mode="r", pivoting=True, check_finite=False)[1].astype(np.intp),
     name="qr_pivots",
     shape=lambda a: Spec(shape_of(a)[-1:], np.intp),
+    batch=each,
 )
 
 
@@ -211,8 +212,6 @@ def qr(
     order = None
     if pivoting:
         order = _pivots(a)
-        if isinstance(order, Tracer):
-            raise unsupported(name, "pivoting=True inside vmap", "Leave the pivoting out.")
         a = a[..., order]
     q, r = np.linalg.qr(a, mode="reduced")
     found = (r,) if mode == "r" else (q, r)
