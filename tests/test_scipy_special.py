@@ -103,7 +103,7 @@ AT = [
     ("spherical", lambda x: special.spherical_jn(2, x), spherical_j2, (0.1, 4.0)),
     ("airy", lambda x: sc.airy(x)[0], mp.airyai, (-5.0, -0.5, 3.0)),
     ("struve", lambda x: sc.struve(0.5, x), lambda x: mp.struveh(HALF, x), (0.5, 3.0)),
-    ("zeta", special.zeta, mp.zeta, (-3.5, -0.5, 0.4, 0.6, 3.0, 20.0)),
+    ("zeta", special.zeta, mp.zeta, (-3.5, -1.001, -0.999, -0.5, -1e-9, 0.4, 0.6, 3.0, 20.0)),
     ("zetac", sc.zetac, mp.zeta, (-3.5, -0.5, 0.4, 3.0, 20.0)),
     ("zeta_q", lambda q: special.zeta(2.5, q), lambda q: mp.zeta(2.5, q), (0.2, 5.0)),
     ("zeta_s", lambda s: special.zeta(s, 0.7), lambda s: mp.zeta(s, mp.mpf("0.7")), (1.2, 8.0)),

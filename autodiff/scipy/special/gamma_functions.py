@@ -344,7 +344,7 @@ def zeta(x: Any, q: Any = None, out: Any = None) -> Any:
 
     Notes
     -----
-    The derivative by `x` is by Euler and Maclaurin's formula, DLMF 25.2.9 and 25.11; for x < 0 by reflection,
+    The derivative by `x` is by Euler and Maclaurin's formula, DLMF 25.2.9 and 25.11; for x < -1 by reflection,
     DLMF 25.4.1.
 
     Examples
@@ -359,8 +359,8 @@ def zeta(x: Any, q: Any = None, out: Any = None) -> Any:
         raise TypeError("zeta: out= cannot hold the derivative of a traced value; use the result.")
     if q is not None:
         return _zeta(x, q, 0)
-    left = np.less(x, 0)
-    s = np.where(left, x, -1.0)
+    left = np.less(x, -1)  # nearer to 0, the pole of the reflected function is near
+    s = np.where(left, x, -2.0)
     reflected = 2**s * PI ** (s - 1) * np.sin(0.5 * PI * s) * sc.gamma(1 - s) * _zeta(1 - s, 1.0, 0)
     return np.where(left, reflected, _riemann(np.where(left, 2.0, x), 0)).astype(dtype_of(x))
 
@@ -385,8 +385,8 @@ _zetac = elementwise(sc.zetac, lambda t, _y, x: t * _riemann(x, 1), samples=draw
 
 
 def _zetac_anywhere(x: Any) -> Any:
-    left = np.less(x, 0)
-    return np.where(left, zeta(np.where(left, x, -1.0)) - 1, _zetac(np.where(left, 2.0, x))).astype(dtype_of(x))
+    left = np.less(x, -1)
+    return np.where(left, zeta(np.where(left, x, -2.0)) - 1, _zetac(np.where(left, 2.0, x))).astype(dtype_of(x))
 
 
 UFUNCS[sc.zetac] = _zetac_anywhere
