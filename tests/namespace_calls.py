@@ -23,6 +23,23 @@ def _each(names: str, *args: Any, module: Any = np) -> dict[str, Any]:
     return {name: (lambda *a, n=name: getattr(module, n)(*a), *args) for name in names.split()}
 
 
+def _into(name: str, *args: Any) -> Any:
+    """Let a function change a copy of its first argument, by the last one."""
+
+    def f(x: Any, v: Any) -> Any:
+        y = x * 1.0
+        getattr(np, name)(y, *args, v)
+        return y
+
+    return f
+
+
+def _put_along(x: Any, v: Any) -> Any:
+    y = x * 1.0
+    np.put_along_axis(y, np.array([[1], [0], [3]]), v, 1)
+    return y
+
+
 #: name: (function, arguments that are all differentiated), or a list of such. At every point all derivatives exist.
 CALLS: dict[str, Any] = {
     **_each(
@@ -148,6 +165,13 @@ CALLS: dict[str, Any] = {
     "delete": (lambda x: np.delete(x, [0, 2], axis=1), U),
     "full_like": (lambda x: np.full_like(x, 2.0) * x, U),
     "astype": (lambda x: np.astype(x, complex), U),
+    # in place
+    "copyto": (_into("copyto"), U, V),
+    "fill_diagonal": (_into("fill_diagonal"), U, V[:3]),
+    "place": (_into("place", MASK), U, V),
+    "put": (_into("put", [1, -2]), U, V[:2]),
+    "put_along_axis": (_put_along, U, V[:3, None]),
+    "putmask": (_into("putmask", MASK), U, U[::-1]),
     # sequences and functions
     "linspace": (lambda a, b: np.linspace(a, b, 5), V, np.float64(2.0)),
     "logspace": (lambda a, b: np.logspace(a, 1.0, 4, base=b), V, np.float64(2.0)),
@@ -214,9 +238,6 @@ CONSTANTS: dict[str, Any] = {
 
 #: What is not differentiated, with the reason.
 NEITHER: dict[str, str] = {
-    "changes its argument in place (assignment is tested by itself)": (
-        "copyto fill_diagonal place put put_along_axis putmask"
-    ),
     "integers or booleans alone": (
         "bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
         "bitwise_xor gcd invert lcm left_shift packbits ravel_multi_index right_shift unpackbits unravel_index"
