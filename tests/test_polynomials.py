@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autodiff.numpy as anp
-from autodiff import check_grads, grad, jacfwd, jacrev, jvp, vjp, vmap
+from autodiff import check_grads, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from autodiff.core.errors import BatchingError
 from tests.product_checks import check, draw
 
@@ -145,6 +145,24 @@ def test_poly():
     turn = np.array([[1.0, -2.0], [2.0, 1.0]])  # a pair of conjugates: real coefficients
     check(np.poly, turn)
     np.testing.assert_allclose(jacrev(np.poly)(turn)[2], [[1.0, -2.0], [2.0, 1.0]], atol=1e-13)  # the determinant's
+
+
+@pytest.mark.parametrize("a", [np.eye(3), np.diag([1.0, 1.0, 2.0]) + np.eye(3, k=1), np.zeros((2, 2)), np.ones((3, 3))])
+def test_characteristic_polynomial_of_repeated_eigenvalues(a):
+    """They move like roots of the change, but the coefficients are polynomials of the entries."""
+    n = len(a)
+    cofactors = jacrev(lambda a: np.linalg.det(a) * (-1) ** n)(a)
+    np.testing.assert_allclose(jacrev(np.poly)(a)[n], cofactors, atol=1e-14)
+    np.testing.assert_allclose(jacfwd(np.poly)(a)[1], -np.eye(n), atol=1e-14)
+    square = lambda a: (np.trace(a) ** 2 - np.trace(a @ a)) / 2
+    np.testing.assert_allclose(jacrev(np.poly)(a)[2], grad(square)(a), atol=1e-14)
+    np.testing.assert_allclose(hessian(lambda a: np.poly(a)[2])(a), hessian(square)(a), atol=1e-14)
+
+
+def test_characteristic_polynomial_of_complex_matrices():
+    a = draw(RNG, (3, 3), complex)
+    check(np.poly, a)
+    check(np.poly, a + np.conj(a.T))
 
 
 def test_coefficients_and_roots_are_inverse():

@@ -143,14 +143,45 @@ def roots(p: Any) -> Any:
     return y if plain.dtype.kind == "c" else np.real(y)
 
 
+def _characteristic_rule(t: Any, y: Any, a: Any) -> Any:
+    """Differential of ``det(s - a)``, by its adjugate (Faddeev and LeVerrier): no eigenvalue is told from another."""
+    n = shape_of(a)[0]
+    unit = np.eye(n, dtype=dtype_of(a))
+    adjugate, parts = unit, [np.zeros((), dtype_of(a))]
+    for j in range(1, n + 1):
+        parts.append(-np.sum(np.transpose(adjugate) * t))
+        adjugate = a @ adjugate + y[j] * unit if j < n else adjugate
+    return stack(parts)
+
+
+def _characteristic_value(a: Any) -> Any:
+    found = np.poly(a)
+    return (found if a.dtype.kind == "c" else np.real(found)).astype(dtype_of(a))
+
+
+_characteristic: Operation = explicit(
+    _characteristic_value,
+    _characteristic_rule,
+    name="characteristic_polynomial",
+    samples=lambda rng: [
+        Sample((rng.normal(size=(3, 3)),)),
+        Sample((np.eye(3),)),
+        Sample((np.array([[0.5]]),)),
+    ],
+    shape=lambda a: Spec((a.shape[0] + 1,), a.dtype),
+    batch=each,
+)
+
+
 @implements(np.poly)
 def poly(seq_of_zeros: Any) -> Any:
     """Coefficients of the polynomial with given roots, or of the characteristic polynomial of a matrix."""
     r = np.atleast_1d(as_array(seq_of_zeros))
     shape = shape_of(r)
     if len(shape) == 2 and shape[0] == shape[1] and shape[0]:
-        r = np.linalg.eigvals(r)
-    elif len(shape) != 1:
+        y = _characteristic(r)
+        return np.real(y) if dtype_of(r).kind == "c" and np.poly(_known("np.poly", r)).dtype.kind == "f" else y
+    if len(shape) != 1:
         raise ValueError(f"np.poly: the roots must have one axis, or be a square matrix, but are {describe(r)}.")
     if not shape[0]:
         return 1.0
