@@ -9,13 +9,16 @@ import importlib
 import itertools
 import pkgutil
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import autodiff.core
 import autodiff.scipy
 from autodiff import grad, jvp, tree, vjp, vmap
 from autodiff.core import REGISTRY
+from autodiff.core.batching import each
 from autodiff.core.spec import dtype_of, is_inexact, shape_of
 
 for _module in pkgutil.iter_modules(autodiff.scipy.__path__, "autodiff.scipy."):
@@ -137,6 +140,12 @@ def close(got, want, rtol=1e-11):
 def test_every_operation_has_a_batching_rule():
     missing = [name for name, op in REGISTRY.items() if op.batch is None and not op.elementwise]
     assert missing == []
+
+
+def test_the_page_names_the_operations_that_loop():
+    page = Path(autodiff.core.__file__).with_name("README.md").read_text(encoding="utf-8")
+    for name, op in REGISTRY.items():
+        assert op.batch is not each or f"`{name}`" in page, name
 
 
 # -- values --------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ an operation stands ``batch=`` with one of these forms, or a function of your ow
 `folded(1, 0)`         its first axis counts items that do not meet (rows, images): all examples' items become one
                        long list; 1 for arguments that have that axis, 0 for those shared by all items (which
                        must not be batched: give ``otherwise=`` for that case)
-`each`                 a Python loop over the examples, where nothing better exists; the docs list who uses it
+`each`                 a Python loop over the examples, where nothing better exists; the README beside lists who uses it
 =====================  =======================================================================================
 
     inv = Operation("inv", np.linalg.inv, ..., batch=stacked(2))
