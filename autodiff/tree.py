@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
-import operator
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
@@ -134,13 +133,10 @@ def _named(cls: type, names: Iterable[str], parts: Iterable[str]) -> str:
 
 
 def _mapping(cls: type, show: Callable[[Any, list[str]], str]) -> _Kind:
-    def split(tree: Any) -> tuple[Collection[Any], Any]:
-        return tree.values(), tuple(tree)
-
-    def join(keys: tuple[Any, ...], children: Sequence[Any]) -> Any:
+    def join(keys: Any, children: Sequence[Any]) -> Any:
         return cls(zip(keys, children, strict=True))
 
-    return _Kind(cls, join, show, split, lambda keys, i: f"[{keys[i]!r}]", lambda keys: keys)
+    return _Kind(cls, join, show, lambda d: (d.values(), tuple(d)), lambda keys, i: f"[{keys[i]!r}]", lambda keys: keys)
 
 
 LEAF = Structure(_Kind(object, lambda _, c: c[0], lambda _, __: "*"), None, (), False, 1)
@@ -181,9 +177,8 @@ def _container(cls: Any) -> _Kind | None:
 
 
 def _is_array_like(value: object) -> bool:
-    if hasattr(value, "__array_ufunc__") or hasattr(value, "__array_namespace__"):
-        return True
-    return hasattr(value, "shape") and hasattr(value, "dtype")
+    protocol = hasattr(value, "__array_ufunc__") or hasattr(value, "__array_namespace__")
+    return protocol or (hasattr(value, "shape") and hasattr(value, "dtype"))
 
 
 def _resolve(value: object, strict: bool) -> _Kind | None:
@@ -479,22 +474,6 @@ def register(
     return cls
 
 
-def _getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """Return a function that reads some attributes."""
-    if len(names) > 1:
-        return operator.attrgetter(*names)
-    if not names:
-        return lambda _: ()
-    name = names[0]
-    return lambda value: (getattr(value, name),)
-
-
-def _in_dict(cls: type, names: Sequence[str]) -> bool:
-    """Whether instances have a dict, and the fields are nothing but entries of it."""
-    found = [vars(base)[name] for name in names for base in cls.__mro__ if name in vars(base)]
-    return cls.__dictoffset__ != 0 and not any(hasattr(type(attribute), "__set__") for attribute in found)
-
-
 @overload
 def register_dataclass(cls: type[_T], *, static: Iterable[str] = (), rebuild: _Rebuild = None) -> type[_T]: ...
 @overload
@@ -546,24 +525,20 @@ def register_dataclass(cls: Any = None, *, static: Iterable[str] = (), rebuild: 
     if unknown := [name for name in changes if name not in moving]:
         raise ValueError(f"{cls.__qualname__} has no child {unknown[0]!r} to rebuild, only {moving}")
 
-    children_of, static_of = _getter(moving), _getter(fixed)
+    found = [vars(base)[name] for name in ordered for base in cls.__mro__ if name in vars(base)]
+    in_dict = cls.__dictoffset__ != 0 and not any(hasattr(type(value), "__set__") for value in found)
 
-    def split(value: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        return children_of(value), static_of(value)
+    def split(value: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        return [getattr(value, name) for name in moving], tuple([getattr(value, name) for name in fixed])
 
     def join(meta: tuple[Any, ...], children: Sequence[Any]) -> Any:
         value = object.__new__(cls)
+        if in_dict and not changes:
+            value.__dict__.update(zip(ordered, (*children, *meta), strict=True))
+            return value
         for name, item in zip(ordered, (*children, *meta), strict=True):
             _set(value, name, changes[name](item) if name in changes else item)
         return value
-
-    def join_plain(meta: tuple[Any, ...], children: Sequence[Any]) -> Any:
-        value = object.__new__(cls)
-        value.__dict__.update(zip(ordered, (*children, *meta), strict=True))
-        return value
-
-    if not changes and _in_dict(cls, ordered):
-        join = join_plain
 
     def show(meta: tuple[Any, ...], parts: list[str]) -> str:
         return _named(cls, ordered, (*parts, *builtins.map(repr, meta)))
