@@ -15,7 +15,7 @@ from autodiff.scipy._mirror import array, has_tracer, mirrors, plain, unsupporte
 
 __all__ = ["cumulative_trapezoid", "fixed_quad", "quad", "simpson", "trapezoid"]
 
-#: Gauss and Gauss-like rules on [-1, 1] with 10 and 21 points; their difference estimates the error.
+#: Gauss's rules on [-1, 1] with 10 and 21 points; their difference estimates the error.
 _COARSE, _FINE = (np.polynomial.legendre.leggauss(n) for n in (10, 21))
 
 
@@ -176,9 +176,10 @@ def quad(
 ) -> Any:
     """Integral of a function of one number, differentiable by limits, ``args``, and what `func` closes over.
 
-    The interval is divided on plain numbers until the integral is as accurate as asked for (in forward mode that of
-    the tangents, and of the slopes by ``args`` in both); the sum over these nodes, which move with the limits, is then
-    differentiated: Leibniz's rule at every order.
+    The interval is divided on plain numbers until the integral is as accurate as asked for, in forward mode that of the
+    tangents as well; the sum over these nodes, which move with the limits, is then differentiated: Leibniz's rule at
+    every order. In reverse mode the nodes are chosen for the function alone: where its derivative is much rougher than
+    itself, ask for a smaller `epsabs` and `epsrel`, or name the points.
 
     Parameters
     ----------
