@@ -184,6 +184,7 @@ def expanding(a):
         (constrained, MissingRuleError, r"scipy.optimize.minimize on traced .*constraints"),
         (own_loss, MissingRuleError, r"a loss of one's own"),
         (lambda a: ao.newton(lambda x: x - a, np.ones(2) * a).sum(), MissingRuleError, r"newton .*an array x0"),
+        (lambda a: np.sum(ao.newton(lambda x: x - a, np.ones(2))), MissingRuleError, r"newton .*an array x0"),
         (expanding, ao.SolutionError, r"does not contract"),
     ],
 )

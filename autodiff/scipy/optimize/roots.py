@@ -256,7 +256,7 @@ def newton(
     disp: bool = True,
 ) -> Any:
     """Root near a start, as a function of the parameters: see `root_scalar`."""
-    if np.ndim(plain(x0)) and (has_tracer(args) or has_tracer(x0)):
+    if np.ndim(plain(x0)) and has_tracer((args, x0, func(plain(x0), *arguments(args)))):
         raise unsupported("scipy.optimize.newton", "an array x0", "Use root, or a loop over the numbers and np.stack.")
     args = arguments(args)
     found = so.newton(
