@@ -13,10 +13,10 @@ CHECK_VERSION := import sys; v = sys.version_info; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format types coverage bench peers oracle wheel clean
+.PHONY: help run test test-cuda lint format types coverage bench peers oracle wheel clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
 	@echo 'Arguments for the tool: make test ARGS="tests/test_tree.py -x"'
 
 # The environment is made once, and brought up to date whenever pyproject.toml changes; `run` needs less of it.
@@ -34,6 +34,9 @@ run: $(EXAMPLES)  ## Train a convolutional network on handwritten digits
 
 test: $(STAMP)  ## Run the tests and the examples in docstrings
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
+
+test-cuda: $(STAMP)  ## Run the tests of the GPU kernels under Numba's simulator (CUDA_TARGET=cuda: on the device)
+	$(BIN)/python -m pytest tests/cuda $(ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
 	$(BIN)/ruff check .

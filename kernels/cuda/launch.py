@@ -1,0 +1,153 @@
+"""Launching kernels: what each one declares, the arithmetic of grids, and errors that name what was called.
+
+A kernel declares the compute capability that it needs and whether Numba's simulator can run it. Its signatures are
+written once, in a few letters, so that a test can compile every kernel for every target without a device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numba import config, cuda, types
+
+__all__ = ["KERNELS", "SIMULATED", "Kernel", "blocks_for", "ceil_div", "declare", "device", "power_of_two"]
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+MAX_BLOCKS = 2 if SIMULATED else 2**31 - 1  # of the first axis of a grid; loops take strides of the grid
+MAX_THREADS = 1024
+TYPES = {"f4": types.float32, "f8": types.float64, "i4": types.int32, "i8": types.int64}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A compiled function and what it needs.
+
+    Attributes
+    ----------
+    name : str
+        Of the function.
+    function : Any
+        What `cuda.jit` returned.
+    source : Any
+        The Python function.
+    signature : str
+        One word for each argument: ``i8`` a number, ``T[]`` a contiguous array of the data's dtype, ``i4[]`` of
+        another, ``3*i8`` a tuple.
+    capability : tuple of int
+        The least compute capability.
+    simulable : bool
+        Whether the simulator has all that it uses.
+    registers, shared : int
+        Bounds that `ptxas` must confirm: registers of a thread and bytes of a block.
+    """
+
+    name: str
+    function: Any
+    source: Any
+    signature: str
+    capability: tuple[int, int]
+    simulable: bool
+    registers: int
+    shared: int
+
+    def types(self, dtype: str) -> tuple[Any, ...]:
+        """Return Numba's types of the arguments for data of a dtype, ``"f4"`` or ``"f8"``."""
+        return tuple(_type(word, dtype) for word in self.signature.split())
+
+    def launch(self, operation: str, blocks: int, threads: Any, *args: Any) -> None:
+        """Run on the caller's stream; raise with the operation's name if the launch fails.
+
+        Raises
+        ------
+        RuntimeError
+            If the device is too old, or refuses the launch.
+        """
+        from kernels.cuda import arrays
+
+        if SIMULATED:
+            if not self.simulable:
+                raise RuntimeError(f"{operation}: the simulator cannot run the kernel {self.name}.")
+            self.function[blocks, threads](*(arrays.give(arg) if hasattr(arg, "dtype") else arg for arg in args))
+            return
+        found = cuda.get_current_device().compute_capability
+        if tuple(found) < self.capability:
+            raise RuntimeError(
+                f"{operation}: the kernel {self.name} needs compute capability {self.capability[0]}."
+                f"{self.capability[1]}, the device has {found[0]}.{found[1]}."
+            )
+        try:
+            self.function[blocks, threads, arrays.stream()](*args)
+        except Exception as error:
+            raise RuntimeError(
+                f"{operation}: the kernel {self.name} was not launched on {blocks} blocks of {threads} threads: {error}"
+            ) from error
+
+
+KERNELS: dict[str, Kernel] = {}
+
+
+def declare(
+    source: Any,
+    signature: str,
+    *,
+    capability: tuple[int, int] = (7, 5),
+    simulable: bool = True,
+    registers: int = 64,
+    shared: int = 0,
+) -> Kernel:
+    """Compile a function as a kernel, lazily, and list it in `KERNELS`."""
+    found = Kernel(source.__name__, cuda.jit(source), source, signature, capability, simulable, registers, shared)
+    KERNELS[found.name] = found
+    return found
+
+
+def device(function: Any) -> Any:
+    """Compile a function that kernels call."""
+    return cuda.jit(device=True)(function)
+
+
+def _type(word: str, dtype: str) -> Any:
+    if "*" in word:
+        count, item = word.split("*")
+        return types.UniTuple(_type(item, dtype), int(count))
+    base = TYPES[dtype if word[0] == "T" else word[:2]]
+    return types.Array(base, 1, "C") if word.endswith("[]") else base
+
+
+# -- grids ---------------------------------------------------------------------------------------------------
+
+
+def ceil_div(count: int, size: int) -> int:
+    """Return how many pieces of `size` cover `count` items, exactly at any size.
+
+    Examples
+    --------
+    >>> ceil_div(0, 4), ceil_div(1, 4), ceil_div(2**40 + 1, 2)
+    (0, 1, 549755813889)
+    """
+    return -(-count // size)
+
+
+def blocks_for(count: int, size: int, most: int = MAX_BLOCKS) -> int:
+    """Return the number of blocks for `count` items, `size` in each: at least 1, at most what a grid holds.
+
+    Kernels loop in strides of the grid, so that fewer blocks than needed still do everything.
+
+    Examples
+    --------
+    >>> blocks_for(0, 256), blocks_for(2**50, 256, 2**31 - 1)
+    (1, 2147483647)
+    """
+    return min(max(ceil_div(count, size), 1), most)
+
+
+def power_of_two(count: int, most: int) -> int:
+    """Return the least power of two that is at least `count`, no more than `most` (itself a power of two).
+
+    Examples
+    --------
+    >>> power_of_two(0, 8), power_of_two(5, 8), power_of_two(1000, 8)
+    (1, 8, 8)
+    """
+    return min(1 << max(count - 1, 0).bit_length(), most)
