@@ -445,11 +445,35 @@ def reshapes_in_place(x: Any, step: Step) -> bool:
                 break
             steps.append(base[1])
             x = base[0]
-    root: Any = np.empty(shape_of(x), bool)
-    y = root
+    y = _without_memory(shape_of(x))
     for way in reversed(steps):
-        y = way.read(y)
-    return not y.size or bool(np.may_share_memory(y, root))
+        if way.kind != "reshape":
+            y = way.read(y)
+        elif (reshaped := _reshaped_in_place(y, way.param)) is None:
+            return False
+        else:
+            y = reshaped
+    return True
+
+
+def _without_memory(shape: tuple[int, ...]) -> Any:
+    """Return an array in C order of which only shape and strides may be used."""
+    strides = [1]
+    for size in reversed(shape[1:]):
+        strides.append(strides[-1] * max(size, 1))
+    return np.lib.stride_tricks.as_strided(np.empty(1, bool), shape, strides[::-1][: len(shape)])
+
+
+def _reshaped_in_place(y: Any, shape: Any) -> Any:
+    """Return a view of another shape, or None where only a copy has it."""
+    view = y.view()
+    try:
+        if np.lib.NumpyVersion(np.__version__) < "2.1.0":  # there reshape has no `copy`
+            view.shape = shape
+            return view
+        return np.reshape(view, shape, copy=False)
+    except (AttributeError, ValueError):
+        return None
 
 
 class _Cell:

@@ -83,6 +83,8 @@ def linked(op: Any, x: Any, step: Step, **params: Any) -> Any:
 
 
 def _same_memory(x: Any, y: Any, step: Step) -> bool:
+    have: Any
+    new: Any
     if type(x) is Variable and type(y) is Variable and type(x.primal) is type(y.primal) is np.ndarray:
         have, new = x.primal, y.primal
     else:
