@@ -5,5 +5,18 @@ Numba is imported). See README.md beside this file.
 """
 
 from kernels.cuda.matmul import matmul
+from kernels.cuda.pooling import avg_pool2d, avg_pool2d_gradient, max_pool2d, max_pool2d_gather, max_pool2d_gradient
+from kernels.cuda.softmax import log_softmax, softmax, softmax_cross_entropy, softmax_cross_entropy_gradient
 
-__all__ = ["matmul"]
+__all__ = [
+    "avg_pool2d",
+    "avg_pool2d_gradient",
+    "log_softmax",
+    "matmul",
+    "max_pool2d",
+    "max_pool2d_gather",
+    "max_pool2d_gradient",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_gradient",
+]

@@ -89,6 +89,19 @@ def keep(panels, stage, t, quad, along, values, first):
 
 
 @device
+def add_row(sums, at, a, b0, b1, b2, b3, b4, b5, b6, b7):
+    """Add a row of products; written out, as registers have no index that could vary."""
+    sums[at] += a * b0
+    sums[at + 1] += a * b1
+    sums[at + 2] += a * b2
+    sums[at + 3] += a * b3
+    sums[at + 4] += a * b4
+    sums[at + 5] += a * b5
+    sums[at + 6] += a * b6
+    sums[at + 7] += a * b7
+
+
+@device
 def multiply(a_panels, b_panels, stage, ty, tx, sums):
     """Add the products of one stage of both panels to a thread's sums."""
     for term in range(DEPTH):
@@ -97,10 +110,14 @@ def multiply(a_panels, b_panels, stage, ty, tx, sums):
         a4, a5, a6, a7 = load4(a_panels, int64(at + ROWS // 2 + ty * HALF))
         b0, b1, b2, b3 = load4(b_panels, int64(at + tx * HALF))
         b4, b5, b6, b7 = load4(b_panels, int64(at + COLUMNS // 2 + tx * HALF))
-        left, right = (a0, a1, a2, a3, a4, a5, a6, a7), (b0, b1, b2, b3, b4, b5, b6, b7)
-        for i in range(SIDE):
-            for j in range(SIDE):
-                sums[i * SIDE + j] += left[i] * right[j]
+        add_row(sums, 0, a0, b0, b1, b2, b3, b4, b5, b6, b7)
+        add_row(sums, 8, a1, b0, b1, b2, b3, b4, b5, b6, b7)
+        add_row(sums, 16, a2, b0, b1, b2, b3, b4, b5, b6, b7)
+        add_row(sums, 24, a3, b0, b1, b2, b3, b4, b5, b6, b7)
+        add_row(sums, 32, a4, b0, b1, b2, b3, b4, b5, b6, b7)
+        add_row(sums, 40, a5, b0, b1, b2, b3, b4, b5, b6, b7)
+        add_row(sums, 48, a6, b0, b1, b2, b3, b4, b5, b6, b7)
+        add_row(sums, 56, a7, b0, b1, b2, b3, b4, b5, b6, b7)
 
 
 def product(name: str, load_a: Any, load_b: Any, store: Any, a_words: int, b_words: int, out_words: int) -> Kernel:
@@ -116,6 +133,7 @@ def product(name: str, load_a: Any, load_b: Any, store: Any, a_words: int, b_wor
         b_panels = cuda.shared.array(STAGES, out.dtype)
         align_shared()
         sums = cuda.local.array(SUMS, out.dtype)
+        results = cuda.local.array(SUMS, out.dtype)  # of which the loop that writes may ask for any
         next_a = cuda.local.array(NEXT, out.dtype)
         next_b = cuda.local.array(NEXT, out.dtype)
         t = int64(cuda.threadIdx.x)
@@ -152,12 +170,14 @@ def product(name: str, load_a: Any, load_b: Any, store: Any, a_words: int, b_wor
                         keep(a_panels, stage, t, quad, along[0], next_a, 4 * quad)
                         keep(b_panels, stage, t, quad, along[1], next_b, 4 * quad)
                 cuda.syncthreads()
+            for i in range(SUMS):
+                results[i] = sums[i]
             for i in range(SIDE):
                 row = row0 + i // HALF * (ROWS // 2) + ty * HALF + i % HALF
                 for j in range(SIDE):
                     column = column0 + j // HALF * (COLUMNS // 2) + tx * HALF + j % HALF
                     if row < rows and column < columns:
-                        store(out, bias, z, part, row, column, sums[i * SIDE + j], sizes, po)
+                        store(out, bias, z, part, row, column, results[i * SIDE + j], sizes, po)
 
     kernel.__name__ = kernel.__qualname__ = name
     signature = f"T[] T[] T[] T[] i8[] i8[] 8*i8 2*i8 {a_words}*i8 {b_words}*i8 {out_words}*i8"

@@ -1,0 +1,254 @@
+"""Maximum and average over windows that slide over images, on the device, and what carries derivatives through them.
+
+Each thread computes one item of the result from what it reads: nothing is added by several threads at once, so two
+calls give the same bits. The arithmetic of windows is in `kernels.cuda.pooling_loops`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kernels.cuda.arrays import check_dtypes, contiguous, empty, give, receive
+from kernels.cuda.launch import SIMULATED, Kernel, blocks_for, declare
+from kernels.cuda.pooling_loops import average, gather, maximum, scatter_planes, spread, spread_maximum
+
+__all__ = ["avg_pool2d", "avg_pool2d_gradient", "max_pool2d", "max_pool2d_gather", "max_pool2d_gradient"]
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+THREADS = 8 if SIMULATED else 256
+
+maximum_kernel = declare(maximum, "T[] T[] i4[] 7*i8 8*i8")
+spread_maximum_kernel = declare(spread_maximum, "T[] i4[] T[] 7*i8 8*i8")
+scatter_kernel = declare(scatter_planes, "T[] i4[] T[] 7*i8")
+gather_kernel = declare(gather, "T[] i4[] T[] 7*i8")
+average_kernel = declare(average, "T[] T[] 7*i8 8*i8 i8")
+spread_kernel = declare(spread, "T[] T[] 7*i8 8*i8 i8")
+
+
+def _sizes(name: str, shape: tuple[int, ...], layout: str) -> tuple[int, int, int, int]:
+    """Check the shape of images and return their number, channels, height and width."""
+    if layout not in {"NCHW", "NHWC"}:
+        raise ValueError(f'{name}: layout must be "NCHW" or "NHWC", got {layout!r}')
+    if len(shape) != 4:
+        raise ValueError(f"{name}: images must have 4 dimensions ({layout}), got shape {shape}")
+    n, c, height, width = shape if layout == "NCHW" else (shape[0], shape[3], *shape[1:3])
+    return n, c, height, width
+
+
+def _check_planes(name: str, images: tuple[int, ...], result: tuple[int, ...], layout: str) -> None:
+    """Raise unless both shapes have the same number of images and channels, and pixels to choose from."""
+    found, wanted = _sizes(name, result, layout), _sizes(name, images, layout)
+    if found[:2] != wanted[:2] or (0 in wanted and 0 not in found):
+        raise ValueError(f"{name}: images of shape {images} and pooled ones of {result} do not fit ({layout})")
+
+
+def _out_size(name: str, shape: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, layout: str) -> Pair:
+    """Check the arguments and return the height and width of the result."""
+    size = _sizes(name, shape, layout)[2:]
+    if min(*window, *stride) < 1:
+        raise ValueError(f"{name}: window {window} and stride {stride} must be positive")
+    out = []
+    for i in range(2):
+        if size[i] == 0:
+            raise ValueError(f"{name}: images of shape {shape} ({layout}) have no pixels")
+        if min(padding[i]) < 0 or max(padding[i]) >= window[i]:
+            raise ValueError(f"{name}: padding {padding} must be at least 0 and smaller than the window {window}")
+        padded = size[i] + sum(padding[i])
+        if window[i] > padded:
+            raise ValueError(f"{name}: the window {window} is larger than the padded images, {padded} in axis {i}")
+        out.append((padded - window[i]) // stride[i] + 1)
+    return out[0], out[1]
+
+
+def _check_windows(name: str, shape: tuple[int, ...], out: Pair, layout: str) -> None:
+    if _sizes(name, shape, layout)[2:] != out:
+        raise ValueError(f"{name}: expected g of height and width {out}, got shape {shape}")
+
+
+def _check_index(name: str, index: Any, values: Any = None) -> None:
+    if index.dtype != np.int32 or (values is not None and values.shape != index.shape):
+        shape = "" if values is None else f" and shape {values.shape}"
+        raise ValueError(f"{name}: index must have dtype int32{shape}, got {index.dtype} and {index.shape}")
+
+
+def _words(name: str, images: tuple[int, ...], out: Pair, layout: str) -> tuple[int, ...]:
+    """Return what the loops know of the shapes: (N, C, H, W, OH, OW, channels last)."""
+    return (*_sizes(name, images, layout), *out, int(layout == "NHWC"))
+
+
+def _windows(window: Pair, stride: Pair, padding: Padding) -> tuple[int, ...]:
+    return (*window, *stride, *padding[0], *padding[1])
+
+
+def _launch(name: str, kernel: Kernel, count: int, *args: Any) -> None:
+    kernel.launch(name, blocks_for(count, THREADS), THREADS, *args)
+
+
+def _images(sizes: tuple[int, ...], size: Pair) -> tuple[int, ...]:
+    return (sizes[0], *size, sizes[1]) if sizes[6] else (sizes[0], sizes[1], *size)
+
+
+def max_pool2d(
+    x: Any, window: Pair, stride: Pair, padding: Padding = ((0, 0), (0, 0)), layout: str = "NCHW"
+) -> tuple[Any, Any]:
+    """Return the maximum of each window, and where it was.
+
+    Parameters
+    ----------
+    x
+        Images (N, C, H, W), or (N, H, W, C) in layout NHWC, on the device; float32 or float64.
+    window, stride
+        Pairs of positive integers, for height and width.
+    padding
+        ((above, below), (left, right)), smaller than the window; what is padded never wins.
+
+    Returns
+    -------
+    y : array
+        (N, C, OH, OW) or (N, OH, OW, C), with OH = (H + above + below - window) // stride + 1.
+    index : array of int32
+        Of the same shape: `h * W + w` of the first maximum.
+
+    Raises
+    ------
+    TypeError
+        If `x` lies on the host, or is neither float32 nor float64.
+    ValueError
+        If ranks or sizes do not fit.
+    """
+    name = "max_pool2d"
+    x = receive(name, "x", x)
+    check_dtypes(name, x=x)
+    out = _out_size(name, x.shape, window, stride, padding, layout)
+    sizes = _words(name, x.shape, out, layout)
+    y = empty(name, _images(sizes, out), x.dtype)
+    index = empty(name, y.shape, np.int32)
+    if y.size:
+        words = sizes, _windows(window, stride, padding)
+        _launch(name, maximum_kernel, y.size, contiguous(x), y.reshape(-1), index.reshape(-1), *words)
+    return give(y), give(index)
+
+
+def max_pool2d_gradient(
+    g: Any,
+    index: Any,
+    input_shape: tuple[int, ...],
+    layout: str = "NCHW",
+    *,
+    windows: tuple[Pair, Pair, Padding] | None = None,
+) -> Any:
+    """Return the adjoint of the images: each item of `g` added at its maximum.
+
+    Parameters
+    ----------
+    g, index
+        Adjoint of the result of `max_pool2d`, and its index, on the device.
+    input_shape
+        The shape of the images.
+    layout
+        As in `max_pool2d`.
+    windows
+        The window, stride and padding that `max_pool2d` was called with: each pixel then reads the windows that cover
+        it. Without them one thread has a whole plane, which is slow.
+
+    Raises
+    ------
+    TypeError
+        If an array lies on the host, or `g` is neither float32 nor float64.
+    ValueError
+        If `index` does not have the shape of `g` and dtype int32, or the images have other numbers.
+    """
+    name = "max_pool2d_gradient"
+    g, index = receive(name, "g", g), receive(name, "index", index)
+    check_dtypes(name, g=g)
+    _check_index(name, index, g)
+    _check_planes(name, input_shape, g.shape, layout)
+    out = _sizes(name, g.shape, layout)[2:]
+    if windows is not None:
+        out = _out_size(name, input_shape, *windows, layout)
+        _check_windows(name, g.shape, out, layout)
+    gx = empty(name, input_shape, g.dtype)
+    if gx.size == 0 or g.size == 0:
+        gx[...] = 0
+        return give(gx)
+    sizes = _words(name, input_shape, out, layout)
+    arrays = contiguous(g), contiguous(index), gx.reshape(-1)
+    if windows is None:
+        gx[...] = 0
+        _launch(name, scatter_kernel, sizes[0] * sizes[1], *arrays, sizes)
+    else:
+        _launch(name, spread_maximum_kernel, gx.size, *arrays, sizes, _windows(*windows))
+    return give(gx)
+
+
+def max_pool2d_gather(t: Any, index: Any, layout: str = "NCHW") -> Any:
+    """Return the items of images `t` at the positions `index`: the tangent of `max_pool2d`."""
+    name = "max_pool2d_gather"
+    t, index = receive(name, "t", t), receive(name, "index", index)
+    check_dtypes(name, t=t)
+    _check_index(name, index)
+    _check_planes(name, t.shape, index.shape, layout)
+    y = empty(name, index.shape, t.dtype)
+    if y.size:
+        sizes = _words(name, t.shape, _sizes(name, index.shape, layout)[2:], layout)
+        _launch(name, gather_kernel, y.size, contiguous(t), contiguous(index), y.reshape(-1), sizes)
+    return give(y)
+
+
+def avg_pool2d(
+    x: Any,
+    window: Pair,
+    stride: Pair,
+    padding: Padding = ((0, 0), (0, 0)),
+    layout: str = "NCHW",
+    *,
+    count_include_pad: bool = False,
+) -> Any:
+    """Return the average of each window.
+
+    Parameters
+    ----------
+    x, window, stride, padding, layout
+        As in `max_pool2d`.
+    count_include_pad
+        Divide by the number of items of the padded image under the window instead of those of the image.
+    """
+    name = "avg_pool2d"
+    x = receive(name, "x", x)
+    check_dtypes(name, x=x)
+    out = _out_size(name, x.shape, window, stride, padding, layout)
+    sizes = _words(name, x.shape, out, layout)
+    y = empty(name, _images(sizes, out), x.dtype)
+    if y.size:
+        words = sizes, _windows(window, stride, padding), int(count_include_pad)
+        _launch(name, average_kernel, y.size, contiguous(x), y.reshape(-1), *words)
+    return give(y)
+
+
+def avg_pool2d_gradient(
+    g: Any,
+    input_shape: tuple[int, ...],
+    window: Pair,
+    stride: Pair,
+    padding: Padding = ((0, 0), (0, 0)),
+    layout: str = "NCHW",
+    *,
+    count_include_pad: bool = False,
+) -> Any:
+    """Return the transpose of `avg_pool2d`: the adjoint of images of `input_shape`."""
+    name = "avg_pool2d_gradient"
+    g = receive(name, "g", g)
+    check_dtypes(name, g=g)
+    out = _out_size(name, input_shape, window, stride, padding, layout)
+    _check_planes(name, input_shape, g.shape, layout)
+    _check_windows(name, g.shape, out, layout)
+    gx = empty(name, input_shape, g.dtype)
+    if gx.size == 0 or g.size == 0:
+        gx[...] = 0
+        return give(gx)
+    words = _words(name, input_shape, out, layout), _windows(window, stride, padding), int(count_include_pad)
+    _launch(name, spread_kernel, gx.size, contiguous(g), gx.reshape(-1), *words)
+    return give(gx)
