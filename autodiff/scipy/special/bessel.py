@@ -121,7 +121,7 @@ def _spherical(name: str, first: float, second: float, at_zero: float) -> Any:
     function = getattr(sc, name)
 
     def slope(n: Any, z: Any) -> Any:
-        n = np.asarray(n)
+        n = n if hasattr(n, "dtype") else np.asarray(n)
         below = np.maximum(n - 1, 0)
         low, high = (first * n / (2 * n + 1)).astype(_real(z)), (second * (n + 1) / (2 * n + 1)).astype(_real(z))
         zero = np.equal(n, 0)
