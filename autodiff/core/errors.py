@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any
 
@@ -75,7 +76,7 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if name.split(".")[0] not in {"autodiff", "numpy", "contextlib"}:
+        if name.split(".")[0] not in {"autodiff", "numpy", "scipy", "contextlib"}:
             return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})"
         if frame.f_back is None:
             break
@@ -94,9 +95,11 @@ def leaked_tracer(operation: str, transform: str) -> LeakedTracerError:
 
 def conversion(what: str, x: Any) -> ConversionError:
     """The error for ``float(x)`` and its kin."""
+    by_scipy = importlib.import_module("autodiff.scipy._missing").counterpart() if "scipy" in sys.modules else ""
+    instead = f"{by_scipy} " if by_scipy else ""
     return ConversionError(
         f"{what}: cannot convert the traced value {describe(x)} to a plain Python or NumPy object, because its "
-        f"derivative would be lost{user_line()}. Use the np.* function on the traced value (np.sin, not "
+        f"derivative would be lost{user_line()}. {instead}Use the np.* function on the traced value (np.sin, not "
         "math.sin); to combine traced values into an array use np.stack or autodiff.numpy.array, or assign them to one "
         "made from a traced array, as np.zeros_like(x) or np.zeros_like(x, shape=(3, 4)) is; "
         "to use the number alone, apply autodiff.stop_gradient first."

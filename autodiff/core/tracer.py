@@ -10,6 +10,7 @@ import importlib
 import inspect
 import math
 import operator
+import sys
 import types
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -60,8 +61,7 @@ class Tracer(Traced):
         return self._uncommon_ufunc(ufunc, method, inputs, kwargs)
 
     def _uncommon_ufunc(self, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        known = getattr(np, ufunc.__name__, None) is ufunc
-        name = f"np.{ufunc.__name__}" if known else f"the ufunc {ufunc.__name__}"
+        name = ufunc_name(ufunc)
         out = kwargs.pop("out", None)
         if out is not None and any(o is not None for o in out):
             return self._ufunc_into(ufunc, method, inputs, kwargs, out)
@@ -70,9 +70,7 @@ class Tracer(Traced):
             if rule is None:
                 raise missing_rule(f"{name}.{method}", ufunc=True)
             return rule(ufunc, *inputs, **kwargs)
-        op = UFUNCS.get(ufunc)
-        if op is None:
-            raise missing_rule(name, ufunc=True)
+        op = UFUNCS.get(ufunc) or _learned(ufunc, name)
         where = kwargs.pop("where", True)
         dtype = kwargs.pop("dtype", None)
         kwargs = {k: v for k, v in kwargs.items() if k not in {"casting", "order", "subok"}}
@@ -87,7 +85,7 @@ class Tracer(Traced):
         self, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any], out: tuple[Any, ...]
     ) -> Any:
         """Apply a ufunc and write the result into ``out``."""
-        what = f"np.{ufunc.__name__}" if method == "__call__" else f"np.{ufunc.__name__}.{method}"
+        what = ufunc_name(ufunc) if method == "__call__" else f"{ufunc_name(ufunc)}.{method}"
         for target in out:
             if target is not None and not isinstance(target, Tracer):
                 raise writing(f"{what} with out= (or an augmented assignment)", _first_traced(inputs), target)
@@ -238,6 +236,22 @@ class Tracer(Traced):
 
     def __reduce__(self) -> NoReturn:
         raise DifferentiationError(f"pickle: a traced value ({describe(self)}) exists only inside its transform.")
+
+
+def ufunc_name(ufunc: np.ufunc) -> str:
+    """Name of a ufunc as users write it."""
+    for module, place in (("numpy", "np"), ("scipy.special", "scipy.special")):
+        if getattr(sys.modules.get(module), ufunc.__name__, None) is ufunc:
+            return f"{place}.{ufunc.__name__}"
+    return f"the ufunc {ufunc.__name__}"
+
+
+def _learned(ufunc: np.ufunc, name: str) -> Callable[..., Any]:
+    """Rule of a ufunc that was not met before: SciPy's get theirs now, others have none."""
+    found = importlib.import_module("autodiff.scipy._missing").special_ufunc(ufunc)
+    if found is None:
+        raise missing_rule(name, ufunc=True)
+    return found  # type: ignore[no-any-return]
 
 
 #: How a result gets into a traced array, ``OUT[0](what, result, out)``; set by `autodiff.ops.assigning`.

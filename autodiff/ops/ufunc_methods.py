@@ -11,6 +11,7 @@ from autodiff.core.batching import along
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import shape_of
 from autodiff.core.tables import UFUNC_METHODS
+from autodiff.core.tracer import ufunc_name
 from autodiff.ops.reductions import NOT_GIVEN, flag, masked, reduced_shape, reduction_samples
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _reduce(
     """``ufunc.reduce``: the NumPy function of the same meaning."""
     function = _log_of_sum if ufunc is np.logaddexp else _REDUCE.get(ufunc)
     if function is None:
-        raise missing_rule(f"np.{ufunc.__name__}.reduce", ufunc=True)
+        raise missing_rule(f"{ufunc_name(ufunc)}.reduce", ufunc=True)
     initial = more.pop("initial", None)
     if more.get("where") is True:
         del more["where"]
@@ -97,7 +98,7 @@ def _accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, o
         return _running_extremum(ufunc, array, axis)
     function = _ACCUMULATE.get(ufunc)
     if function is None:
-        raise missing_rule(f"np.{ufunc.__name__}.accumulate", ufunc=True)
+        raise missing_rule(f"{ufunc_name(ufunc)}.accumulate", ufunc=True)
     return function(array, axis=axis, dtype=dtype)
 
 
@@ -123,7 +124,7 @@ def _outer(ufunc: np.ufunc, a: Any, b: Any, **keywords: Any) -> Any:
 
 def _refused(method: str, instead: str) -> Callable[..., Any]:
     def refuse(ufunc: np.ufunc, *_args: Any, **_kwargs: Any) -> Any:
-        raise missing_rule(f"np.{ufunc.__name__}.{method}", f" ({instead})", ufunc=True)
+        raise missing_rule(f"{ufunc_name(ufunc)}.{method}", f" ({instead})", ufunc=True)
 
     return refuse
 

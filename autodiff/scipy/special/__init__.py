@@ -1,7 +1,8 @@
 """``scipy.special`` on traced arrays: importing this teaches traced arrays SciPy's own functions.
 
 Most functions here are SciPy's own, the same objects: they dispatch on traced arrays by themselves, in both modes and
-at every order. Those that are no ufuncs in SciPy (`logsumexp`, `polygamma` ...) are functions of the same signature.
+at every order, and the first that a program calls on a traced array loads this module. Those that are no ufuncs in
+SciPy (`logsumexp`, `polygamma` ...) are functions of the same signature, to be called from here.
 What is decided at poles and other degenerate points stands in ``autodiff/CONVENTIONS.md``.
 
 Examples

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.special as sc
 
 from autodiff.core import UFUNCS, Sample, Tracer, constant
 from autodiff.core.errors import MissingRuleError, user_line
@@ -14,7 +15,7 @@ from autodiff.core.spec import dtype_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["alias", "draws", "fixed", "is_traced", "narrow", "order", "ordered", "refused", "several"]
+__all__ = ["alias", "draws", "fixed", "is_traced", "narrow", "order", "ordered", "private", "refused", "several"]
 
 PI = math.pi
 
@@ -85,3 +86,10 @@ def narrow(y: Any, *args: Any) -> Any:
 def alias(function: Any, known: Any) -> None:
     """Make one of SciPy's ufuncs mean on traced arrays what another, or an operation, does."""
     UFUNCS[function] = UFUNCS.get(known, known) if isinstance(known, np.ufunc) else known
+
+
+def private(function: Any, name: str = "") -> None:
+    """Let the ufunc behind a function of SciPy do as our function of that name, so that SciPy's own does."""
+    behind = getattr(getattr(sc, "_ufuncs", None), name or f"_{function.__name__}", None)
+    if isinstance(behind, np.ufunc):
+        UFUNCS[behind] = function

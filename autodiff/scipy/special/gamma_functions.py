@@ -10,7 +10,18 @@ import scipy.special as sc
 
 from autodiff.core import UFUNCS, Boundary, Operation, concrete, elementwise
 from autodiff.core.spec import dtype_of
-from autodiff.scipy.special._common import PI, alias, draws, is_traced, narrow, order, ordered, refused, several
+from autodiff.scipy.special._common import (
+    PI,
+    alias,
+    draws,
+    is_traced,
+    narrow,
+    order,
+    ordered,
+    private,
+    refused,
+    several,
+)
 
 __all__ = ["comb", "factorial", "multigammaln", "perm", "polygamma", "zeta"]
 
@@ -390,3 +401,5 @@ def _zetac_anywhere(x: Any) -> Any:
 
 
 UFUNCS[sc.zetac] = _zetac_anywhere
+private(zeta)
+private(zeta, "_riemann_zeta")

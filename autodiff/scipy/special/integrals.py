@@ -11,7 +11,7 @@ import scipy.special as sc
 from autodiff.core import UFUNCS, Boundary, Operation, elementwise
 from autodiff.core.errors import MissingRuleError
 from autodiff.core.spec import dtype_of
-from autodiff.scipy.special._common import draws, is_traced, narrow, refused, several
+from autodiff.scipy.special._common import draws, is_traced, narrow, private, refused, several
 from autodiff.scipy.special.bessel import spherical_in, spherical_jn
 
 __all__ = ["lambertw", "sph_harm_y"]
@@ -100,6 +100,9 @@ def lambertw(z: Any, k: Any = 0, tol: Any = 1e-8) -> Any:
     np.float64(1.0)
     """
     return _lambertw(z, k, tol) if is_traced(z) else sc.lambertw(z, k, tol)
+
+
+private(lambertw)
 
 
 elementwise(sc.wrightomega, lambda t, y, _z: t * y / (1 + y))

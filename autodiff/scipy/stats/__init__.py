@@ -80,8 +80,10 @@ __all__ = [
     "weibull_min",
 ]
 
+_FAMILIES = "the families of autodiff.scipy.stats, such as autodiff.scipy.stats.norm.logpdf"
 #: The closest thing to do for families that are not here.
 _INSTEAD = {
+    **dict.fromkeys(("rv_continuous", "rv_discrete", "rv_histogram", "gaussian_kde"), _FAMILIES),
     "chi": "chi2 of the square",
     "erlang": "gamma",
     "exponpow": "weibull_min",
