@@ -16,7 +16,7 @@ __all__ = ["KERNELS", "SIMULATED", "Kernel", "blocks_for", "ceil_div", "declare"
 SIMULATED = bool(config.ENABLE_CUDASIM)
 MAX_BLOCKS = 2 if SIMULATED else 2**31 - 1  # of the first axis of a grid; loops take strides of the grid
 MAX_THREADS = 1024
-TYPES = {"f4": types.float32, "f8": types.float64, "i4": types.int32, "i8": types.int64}
+TYPES = {"f2": types.float16, "f4": types.float32, "f8": types.float64, "i4": types.int32, "i8": types.int64}
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Kernel:
         Whether the simulator has all that it uses.
     registers, shared : int
         Bounds that `ptxas` must confirm: registers of a thread and bytes of a block.
+    dtypes : tuple of str
+        Those of the data that it is compiled for.
     """
 
     name: str
@@ -50,9 +52,10 @@ class Kernel:
     simulable: bool
     registers: int
     shared: int
+    dtypes: tuple[str, ...] = ("f4", "f8")
 
     def types(self, dtype: str) -> tuple[Any, ...]:
-        """Return Numba's types of the arguments for data of a dtype, ``"f4"`` or ``"f8"``."""
+        """Return Numba's types of the arguments for data of a dtype, such as ``"f4"``."""
         return tuple(_type(word, dtype) for word in self.signature.split())
 
     def launch(self, operation: str, blocks: int, threads: Any, *args: Any) -> None:
@@ -95,9 +98,11 @@ def declare(
     simulable: bool = True,
     registers: int = 64,
     shared: int = 0,
+    dtypes: tuple[str, ...] = ("f4", "f8"),
 ) -> Kernel:
     """Compile a function as a kernel, lazily, and list it in `KERNELS`."""
-    found = Kernel(source.__name__, cuda.jit(source), source, signature, capability, simulable, registers, shared)
+    function = cuda.jit(source)
+    found = Kernel(source.__name__, function, source, signature, capability, simulable, registers, shared, dtypes)
     KERNELS[found.name] = found
     return found
 
