@@ -1,4 +1,4 @@
-"""Interpolation in one variable: coefficients that are linear in the values, polynomials of the points."""
+"""Interpolation in one variable: pieces of lines and cubics through values, which may be traced."""
 
 from __future__ import annotations
 
@@ -7,60 +7,15 @@ from typing import Any
 import numpy as np
 import scipy.interpolate as si
 
-from autodiff.core.batching import all_values
-from autodiff.core.errors import describe, user_line
-from autodiff.core.spec import shape_of
-from autodiff.scipy._mirror import array, has_tracer, plain_value, unsupported
+from autodiff.core.spec import dtype_of, shape_of
+from autodiff.scipy._mirror import array, unsupported
+from autodiff.scipy.interpolate._pieces import Curve, Pieces, ascending, hermite, linear_in, values_along
+from autodiff.scipy.interpolate.splines import end_conditions
 
-__all__ = ["CubicSpline", "interp1d"]
-
-
-def _knots(name: str, x: Any) -> Any:
-    if has_tracer(x):
-        raise unsupported(name, "traced knots", "Scale the points instead, or use np.interp.")
-    return np.asarray(x, float)
+__all__ = ["Akima1DInterpolator", "CubicHermiteSpline", "CubicSpline", "PchipInterpolator", "pchip_interpolate"]
 
 
-def _values(name: str, x: Any, y: Any, axis: int) -> Any:
-    y = np.moveaxis(array(y), axis, 0)
-    if x.ndim != 1 or shape_of(y)[0] != len(x):
-        raise ValueError(
-            f"{name}: x {describe(x)} and y {describe(y)} do not fit: one value along axis={axis} for each knot."
-        )
-    return y
-
-
-class _Curve:
-    """A piecewise polynomial: `unit` (order, pieces, knots) holds its coefficients for unit values."""
-
-    def __init__(self, x: Any, y: Any, axis: int, unit: Any) -> None:
-        self.x, self.y, self.axis, self._unit = x, y, axis, unit
-
-    def _evaluate(self, v: Any, nu: int = 0) -> Any:
-        v = array(v)
-        at = np.reshape(v, (-1,))
-        place = np.asarray(plain_value("scipy.interpolate", at), float)
-        piece = np.clip(np.searchsorted(self.x, place, side="right") - 1, 0, len(self.x) - 2)
-        s = at - self.x[piece]
-        order = len(self._unit)
-        weights: Any = 0.0
-        for k in range(order - nu):  # the highest power first
-            power = order - 1 - k
-            factor = float(np.prod(np.arange(power, power - nu, -1)))
-            weights = weights * s[:, None] + factor * self._unit[k, piece]
-        flat = np.reshape(self.y, (len(self.x), -1))
-        rest = shape_of(self.y)[1:]
-        y = np.reshape((weights + np.zeros((len(place), len(self.x)))) @ flat, (*shape_of(v), *rest))
-        first = len(shape_of(v))
-        last = self.axis % (len(rest) + 1)
-        return np.moveaxis(y, tuple(range(first)), tuple(range(last, last + first))) if first and last else y
-
-    def _outside(self, v: Any) -> Any:
-        place = np.asarray(all_values(array(v)), float)
-        return (place < self.x[0]) | (place > self.x[-1])
-
-
-class CubicSpline(_Curve):
+class CubicSpline(Curve):
     """Cubic spline, differentiable by its values and by the points.
 
     Parameters
@@ -69,8 +24,10 @@ class CubicSpline(_Curve):
         The knots, increasing; plain.
     y : array_like
         The values, which may be traced.
-    axis, bc_type, extrapolate
-        As in SciPy; `bc_type` is a name, and `extrapolate` not "periodic".
+    axis, extrapolate
+        As in SciPy.
+    bc_type : str or pair
+        As in SciPy; the numbers in pairs ``(order, value)`` may be traced.
 
     Examples
     --------
@@ -82,94 +39,186 @@ class CubicSpline(_Curve):
 
     def __init__(self, x: Any, y: Any, axis: int = 0, bc_type: Any = "not-a-knot", extrapolate: Any = None) -> None:
         name = "scipy.interpolate.CubicSpline"
-        if not isinstance(bc_type, str) or bc_type == "periodic" or extrapolate == "periodic":
-            raise unsupported(name, "periodic or given end conditions", "Use 'not-a-knot', 'natural' or 'clamped'.")
-        x = _knots(name, x)
-        values = _values(name, x, y, axis)
-        super().__init__(x, values, axis, si.CubicSpline(x, np.eye(len(x)), bc_type=bc_type).c)
-        self.extrapolate = True if extrapolate is None else bool(extrapolate)
-
-    def __call__(self, x: Any, nu: int = 0, extrapolate: Any = None) -> Any:
-        """Return the value, or the derivative of order `nu`, at the points."""
-        y = self._evaluate(x, nu)
-        if (self.extrapolate if extrapolate is None else extrapolate) or not np.any(self._outside(x)):
-            return y
-        if self.axis:
-            raise unsupported("scipy.interpolate.CubicSpline", "extrapolate=False with axis", "Move the axis first.")
-        out = self._outside(x)
-        return np.where(np.reshape(out, (*out.shape, *(1,) * (len(shape_of(y)) - out.ndim))), np.nan, y)
+        x = ascending(name, x)
+        y = values_along(name, x, y, axis)
+        if bc_type == "periodic":
+            unit = _periodic_unit(x)
+        else:
+            given, ends, size = end_conditions(bc_type, len(x))
+            pair = tuple(end if isinstance(end, str) else end[0] for end in given)
+            unit = si.CubicSpline(x, np.eye(len(x), size), bc_type=pair).c
+            y = np.concatenate([y, *[np.broadcast_to(array(v), shape_of(y)[1:])[None] for v in ends]])
+        if extrapolate is None:
+            extrapolate = "periodic" if bc_type == "periodic" else True
+        super().__init__(name, Pieces(x, linear_in(unit, y), axis), extrapolate=extrapolate)
 
 
-class interp1d(_Curve):  # noqa: N801 - SciPy's name
-    """Piecewise linear (or cubic) interpolation, differentiable by its values and by the points.
+def _periodic_unit(x: Any) -> Any:
+    """Coefficients for unit values where the last value is the first: the first stands for both."""
+    eye = np.eye(len(x))
+    eye[-1] = eye[0]
+    unit = np.array(si.CubicSpline(x, eye, bc_type="periodic").c)
+    unit[:, :, -1] = 0
+    return unit
 
-    At a knot, the derivative by the point is that of the piece on its right (at the last: on its left).
+
+class CubicHermiteSpline(Curve):
+    """Cubic pieces through given values with given slopes, differentiable by both and by the points.
 
     Parameters
     ----------
     x : array_like, shape (n,)
-        The knots; plain.
-    y : array_like
-        The values along `axis`, which may be traced.
-    kind : str
-        "linear" or "cubic".
-    axis, copy, bounds_error, fill_value, assume_sorted
-        As in SciPy; `fill_value` is a number or "extrapolate".
-
-    Raises
-    ------
-    ValueError
-        For points outside, unless `fill_value` or ``bounds_error=False`` is given.
+        The knots, increasing; plain.
+    y, dydx : array_like
+        Values and slopes at the knots, which may be traced.
+    axis, extrapolate
+        As in SciPy.
 
     Examples
     --------
     >>> from autodiff import grad
-    >>> float(grad(interp1d(np.arange(3.0), np.array([0.0, 2.0, 8.0])))(1.5))
-    6.0
+    >>> x = np.array([0.0, 2.0])
+    >>> float(grad(CubicHermiteSpline(x, x**3, 3 * x**2))(1.5))  # 3 x**2
+    6.75
+    """
+
+    def __init__(self, x: Any, y: Any, dydx: Any, axis: int = 0, extrapolate: Any = None) -> None:
+        name = "scipy.interpolate.CubicHermiteSpline"
+        x = ascending(name, x)
+        y, slopes = values_along(name, x, y, axis), values_along(name, x, dydx, axis)
+        extrapolate = True if extrapolate is None else extrapolate
+        super().__init__(name, Pieces(x, hermite(x, y, slopes), axis), extrapolate=extrapolate)
+
+
+def _real(name: str, x: Any, y: Any, axis: int) -> tuple[Any, Any, Any]:
+    """Knots, values and secants, for methods that compare slopes."""
+    x = ascending(name, x)
+    y = values_along(name, x, y, axis)
+    if dtype_of(y).kind == "c":
+        raise ValueError(f"{name}: complex values have no order; interpolate np.real and np.imag.")
+    return x, y, np.diff(y, axis=0) / _column(np.diff(x), y)
+
+
+def _column(h: Any, y: Any) -> Any:
+    return np.reshape(h, (-1,) + (1,) * (len(shape_of(y)) - 1))
+
+
+class PchipInterpolator(Curve):
+    """Cubic pieces that keep the values' monotonicity, differentiable by the values and by the points.
+
+    Slopes at the knots are weighted harmonic means of the secants beside them, and 0 where these differ in sign or
+    vanish: there the slope, and its derivative by the values, is 0.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,)
+        The knots, increasing; plain.
+    y : array_like
+        The values, real, which may be traced.
+    axis, extrapolate
+        As in SciPy.
+
+    Raises
+    ------
+    ValueError
+        For complex values.
+
+    Examples
+    --------
+    >>> from autodiff import grad
+    >>> x = np.array([0.0, 1.0, 2.0])
+    >>> grad(lambda y: PchipInterpolator(x, y)(0.5))(np.array([0.0, 1.0, 4.0]))
+    array([ 0.640625,  0.375   , -0.015625])
+    """
+
+    def __init__(self, x: Any, y: Any, axis: int = 0, extrapolate: Any = None) -> None:
+        name = "scipy.interpolate.PchipInterpolator"
+        x, y, secant = _real(name, x, y, axis)
+        slopes = np.concatenate([secant, secant]) if len(x) == 2 else _monotone(x, y, secant)
+        extrapolate = True if extrapolate is None else extrapolate
+        super().__init__(name, Pieces(x, hermite(x, y, slopes), axis), extrapolate=extrapolate)
+
+
+def _monotone(x: Any, y: Any, m: Any) -> Any:
+    """Slopes at the knots from the secants `m`, after Fritsch and Butland; the ends after Moler."""
+    h = _column(np.diff(x), y)
+    w, v = 2 * h[1:] + h[:-1], h[1:] + 2 * h[:-1]
+    flat = np.logical_or(np.sign(m[1:]) != np.sign(m[:-1]), m[1:] == 0)
+    left, right = np.where(flat, 1.0, m[:-1]), np.where(flat, 1.0, m[1:])
+    inner = np.where(flat, 0.0, (w + v) / (w / left + v / right))
+    first, last = _end_slope(h[0], h[1], m[0], m[1]), _end_slope(h[-1], h[-2], m[-1], m[-2])
+    return np.concatenate([first[None], inner, last[None]])
+
+
+def _end_slope(h: Any, next_h: Any, m: Any, next_m: Any) -> Any:
+    """Slope at an end: that of the parabola through three values, limited so as not to overshoot."""
+    d = ((2 * h + next_h) * m - h * next_m) / (h + next_h)
+    steep = np.logical_and(np.sign(m) != np.sign(next_m), np.abs(d) > 3 * np.abs(m))
+    return np.where(np.sign(d) != np.sign(m), 0.0, np.where(steep, 3 * m, d))
+
+
+def pchip_interpolate(xi: Any, yi: Any, x: Any, der: Any = 0, axis: int = 0) -> Any:
+    """Values, or derivatives of the orders `der`, of a `PchipInterpolator`.
+
+    Examples
+    --------
+    >>> float(pchip_interpolate([0.0, 1.0, 2.0], [0.0, 1.0, 2.0], 0.25))
+    0.25
+    """
+    curve = PchipInterpolator(xi, yi, axis=axis)
+    return [curve(x, nu) for nu in der] if isinstance(der, (list, tuple)) else curve(x, der)
+
+
+class Akima1DInterpolator(Curve):
+    """Cubic pieces after Akima, which do not overshoot, differentiable by the values and by the points.
+
+    Slopes at the knots are means of the secants beside them, weighted by the absolute change of the secants on the
+    other side; where all weights vanish, plain means.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,)
+        The knots, increasing; plain.
+    y : array_like
+        The values, real, which may be traced.
+    axis, extrapolate
+        As in SciPy, which extrapolates if asked to.
+    method : str
+        "akima" or "makima".
+
+    Raises
+    ------
+    ValueError
+        For complex values.
+
+    Examples
+    --------
+    >>> from autodiff import grad
+    >>> x = np.arange(5.0)
+    >>> float(grad(Akima1DInterpolator(x, x**2))(2.0))
+    4.0
     """
 
     def __init__(
-        self,
-        x: Any,
-        y: Any,
-        kind: str = "linear",
-        axis: int = -1,
-        copy: bool = True,  # noqa: ARG002 - SciPy's parameter; traced arrays do not change
-        bounds_error: Any = None,
-        fill_value: Any = np.nan,
-        assume_sorted: bool = False,
+        self, x: Any, y: Any, axis: int = 0, *, method: str = "akima", extrapolate: bool | None = None
     ) -> None:
-        name = "scipy.interpolate.interp1d"
-        if kind not in {"linear", "cubic"}:
-            raise unsupported(name, f"kind={kind!r}", "Use 'linear' or 'cubic'.")
-        if isinstance(fill_value, tuple):
-            raise unsupported(name, "two fill values", "Use np.interp with left= and right=.")
-        x = _knots(name, x)
-        values = _values(name, x, y, axis)
-        if not assume_sorted:
-            order = np.argsort(x, kind="stable")
-            x, values = x[order], values[order]
-        eye = np.eye(len(x))
-        if kind == "cubic":
-            unit = si.CubicSpline(x, eye).c
-        else:
-            unit = np.stack([np.diff(eye, axis=0) / np.diff(x)[:, None], eye[:-1]])
-        ndim = len(shape_of(values))
-        super().__init__(x, values, axis % ndim, unit)
-        self.extrapolate = isinstance(fill_value, str) and fill_value == "extrapolate"
-        self.fill_value = fill_value
-        fills = has_tracer(fill_value) or self.extrapolate or not np.all(np.isnan(fill_value))
-        self.bounds_error = not fills if bounds_error is None else bool(bounds_error)
+        name = "scipy.interpolate.Akima1DInterpolator"
+        if method not in {"akima", "makima"}:
+            raise unsupported(name, f"method={method!r}", "Use 'akima' or 'makima'.")
+        x, y, secant = _real(name, x, y, axis)
+        slopes = np.concatenate([secant, secant]) if len(x) == 2 else _weighted(secant, method == "makima")
+        super().__init__(name, Pieces(x, hermite(x, y, slopes), axis), extrapolate=bool(extrapolate))
 
-    def __call__(self, x: Any) -> Any:
-        """Return the value at the points."""
-        out = self._outside(x)
-        if not self.extrapolate and np.any(out):
-            if self.bounds_error:
-                raise ValueError(
-                    f"scipy.interpolate.interp1d: a point is outside of [{self.x[0]}, {self.x[-1]}]{user_line()}. "
-                    "Use fill_value= or bounds_error=False."
-                )
-            shape = (1,) * self.axis + out.shape + (1,) * (len(shape_of(self.y)) - 1 - self.axis)
-            return np.where(np.reshape(out, shape), self.fill_value, self._evaluate(x))
-        return self._evaluate(x)
+
+def _weighted(m: Any, modified: bool) -> Any:
+    """Akima's slopes at the knots, from the secants."""
+    before, after = 2 * m[:1] - m[1:2], 2 * m[-1:] - m[-2:-1]
+    m = np.concatenate([2 * before - m[:1], before, m, after, 2 * after - m[-1:]])
+    change = np.abs(np.diff(m, axis=0))
+    if modified:
+        change = change + 0.5 * np.abs(m[1:] + m[:-1])
+    right, left = change[2:], change[:-2]
+    total = right + left
+    sharp = np.greater(total, 1e-9 * np.max(total, initial=0.0))
+    share = np.where(sharp, left, 0.5) / np.where(sharp, total, 1.0)
+    return np.where(sharp, m[1:-2] + share * (m[2:-1] - m[1:-2]), 0.5 * (m[3:] + m[:-3]))
