@@ -26,7 +26,7 @@ __all__ = ["interp1d"]
 
 _DEGREES = {"quadratic": 2, "cubic": 3}
 #: Between which positions, and on which side of them, the value changes.
-_STEPS: dict[str, Any] = {"zero": "right", "previous": "right", "next": "left", "nearest": "left", "nearest-up": "right"}
+_STEPS: Any = {"zero": "right", "previous": "right", "next": "left", "nearest": "left", "nearest-up": "right"}
 
 
 class interp1d:  # noqa: N801 - SciPy's name
