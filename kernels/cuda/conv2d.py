@@ -1,4 +1,4 @@
-"""Two-dimensional convolution (correlation) and its two gradients on the device, as implicit matrix products.
+"""Two-dimensional convolution (correlation), its transpose and its gradients on the device, as implicit products.
 
 The matrices of `kernels.cuda.conv_loops` are read from the images while the tiles are multiplied: no im2col matrix is
 made. Each result is written by one thread, in one order of additions: two calls give the same bits.
@@ -11,14 +11,15 @@ from typing import Any
 
 from numba import cuda, int64
 
+from kernels.contracts import check_spreading, transposed_problem
 from kernels.cuda import conv_loops as loops
 from kernels.cuda.arrays import check_dtypes, contiguous, empty, give, receive
 from kernels.cuda.gemm import COLUMNS, ROWS, THREADS, product
 from kernels.cuda.launch import SIMULATED, Kernel, blocks_for, ceil_div, declare
 from kernels.cuda.matmul import ACTIVATIONS, zero_offset
-from kernels.geometry import Geometry, channel_axis, convolution_geometry, image_shape
+from kernels.geometry import Geometry, channel_axis, convolution_geometry, image_shape, image_size
 
-__all__ = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
+__all__ = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient", "conv_transpose2d"]
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
@@ -143,7 +144,7 @@ def conv2d_input_gradient(
     Returns
     -------
     array
-        Array of `input_shape`. It is also the forward pass of a transposed convolution.
+        Array of `input_shape`.
 
     Raises
     ------
@@ -155,16 +156,84 @@ def conv2d_input_gradient(
     geometry, axis = _problem(name, input_shape, w.shape, stride, padding, dilation, groups, layout)
     check_dtypes(name, g=g, w=w)
     _check_result(name, g, input_shape[0], w.shape[0], geometry, axis)
-    out = empty(name, input_shape, g.dtype)
+    return _spread(name, g, w, None, input_shape, geometry, axis, groups)
+
+
+def conv_transpose2d(
+    x: Any,
+    w: Any,
+    bias: Any = None,
+    *,
+    stride: Pair = (1, 1),
+    padding: Padding = NO_PADDING,
+    output_padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    layout: str = "NCHW",
+    activation: str | None = None,
+) -> Any:
+    """Spread images with filters: the transpose of the `conv2d` that has the same filters and arguments.
+
+    Parameters
+    ----------
+    x
+        Images (N, C, H, W), or (N, H, W, C) in layout NHWC, on the device; float32 or float64.
+    w
+        Filters (C, O / groups, KH, KW) in either layout, of the same dtype: the channels of `x` come first.
+    bias
+        Array (O,) added to each channel of the result.
+    stride, dilation, groups, layout, activation
+        As in `conv2d`.
+    padding
+        Pixels cut from the result, ((above, below), (left, right)).
+    output_padding
+        Rows and columns added to the result, below and on the right; smaller than the stride or the dilation.
+
+    Returns
+    -------
+    array
+        (N, O, OH, OW) or (N, OH, OW, O), with
+        OH = (H - 1) * stride - above - below + dilation * (KH - 1) + 1 + output_padding.
+
+    Raises
+    ------
+    TypeError, ValueError, RuntimeError, MemoryError
+        As `conv2d`.
+
+    Notes
+    -----
+    It is the kernel of `conv2d_input_gradient`, which adds the bias and applies the activation as it writes. Its
+    gradients are `conv2d` with the same filters, and `conv2d_weight_gradient` with `x` in the place of the adjoint.
+    """
+    name = "conv_transpose2d"
+    x, w = receive(name, "x", x), receive(name, "w", w)
+    bias = None if bias is None else receive(name, "bias", bias)
+    geometry, axis = transposed_problem(
+        name, x.shape, w.shape, groups, layout,
+        stride=stride, padding=padding, output_padding=output_padding, dilation=dilation,
+    )  # fmt: skip
+    check_spreading(name, x, w, bias, groups, activation)
+    # Rows that only output_padding asks for have no pixel of x: outside its own size it counts as 0.
+    geometry = geometry._replace(out=image_size(x.shape, axis))
+    shape = image_shape(x.shape[0], w.shape[1] * groups, geometry.size, axis)
+    return _spread(name, x, w, bias, shape, geometry, axis, groups, activation)
+
+
+def _spread(
+    name: str, g: Any, w: Any, bias: Any, shape: tuple[int, ...], geometry: Geometry, axis: int, groups: int,
+    activation: str | None = None,
+) -> Any:  # fmt: skip
+    """Return what `g` adds to images of a shape, with a bias."""
+    out = empty(name, shape, g.dtype)
     if out.size == 0:
         return give(out)
-    memory, last, taps = out.reshape(-1), int(layout == "NHWC"), math.prod(geometry.window)
+    memory, last, taps = out.reshape(-1), int(axis != 1), math.prod(geometry.window)
     filters = w.shape[0] // groups
     _launch(
-        name, backward, (_some(w, memory), _some(g, memory), memory, memory),
-        (w.shape[1], input_shape[0] * math.prod(geometry.size), filters * taps, groups), (1, 0),
+        name, backward, (_some(w, memory), _some(g, memory), memory if bias is None else contiguous(bias), memory),
+        (w.shape[1], shape[0] * math.prod(geometry.size), filters * taps, groups), (1, 0),
         (filters, w.shape[1], taps), (w.shape[0], *_window_words(geometry), last, filters),
-        (input_shape[axis], *geometry.size, last, 0, 0),
+        (shape[axis], *geometry.size, last, int(bias is not None), ACTIVATIONS[activation]),
     )  # fmt: skip
     return give(out)
 
