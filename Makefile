@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+CUDA_VENV ?= .venv-cuda
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -35,8 +36,17 @@ run: $(EXAMPLES)  ## Train a convolutional network on handwritten digits
 test: $(STAMP)  ## Run the tests and the examples in docstrings
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 $(ARGS)
 
-test-cuda: $(STAMP)  ## Run the tests of the GPU kernels under Numba's simulator (CUDA_TARGET=cuda: on the device)
-	$(BIN)/python -m pytest tests/cuda $(ARGS)
+# The GPU kernels have an environment of their own, with a compiler to PTX and an assembler: no GPU is needed.
+$(CUDA_VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c '$(CHECK_VERSION)'
+	@echo 'Installing into $(CUDA_VENV) ...'
+	@$(PYTHON) -m venv $(CUDA_VENV)
+	@$(CUDA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cuda-test]'
+	@touch $@
+
+test-cuda: export AUTODIFF_REQUIRE_PTX := $(filter Linux,$(shell uname))
+test-cuda: $(CUDA_VENV)/.installed  ## Simulate the GPU kernels, compile and assemble them (CUDA_TARGET=cuda: run them)
+	$(CUDA_VENV)/bin/python -m pytest tests/cuda $(ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
 	$(BIN)/ruff check .
@@ -66,5 +76,5 @@ wheel: $(STAMP)  ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
 
 clean:  ## Remove the environment, caches and build products
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(CUDA_VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

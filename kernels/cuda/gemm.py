@@ -181,4 +181,4 @@ def product(name: str, load_a: Any, load_b: Any, store: Any, a_words: int, b_wor
 
     kernel.__name__ = kernel.__qualname__ = name
     signature = f"T[] T[] T[] T[] i8[] i8[] 8*i8 2*i8 {a_words}*i8 {b_words}*i8 {out_words}*i8"
-    return declare(kernel, signature, registers=255, shared=4 * PANEL * 8)
+    return declare(kernel, signature, registers=168, shared=4 * PANEL * 8)

@@ -16,7 +16,10 @@ __all__ = ["KERNELS", "SIMULATED", "Kernel", "blocks_for", "ceil_div", "declare"
 SIMULATED = bool(config.ENABLE_CUDASIM)
 MAX_BLOCKS = 2 if SIMULATED else 2**31 - 1  # of the first axis of a grid; loops take strides of the grid
 MAX_THREADS = 1024
-TYPES = {"f2": types.float16, "f4": types.float32, "f8": types.float64, "i4": types.int32, "i8": types.int64}
+TYPES = {
+    "u2": types.uint16, "i4": types.int32, "i8": types.int64,
+    "f2": types.float16, "f4": types.float32, "f8": types.float64,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,10 @@ class Kernel:
     registers: int
     shared: int
     dtypes: tuple[str, ...] = ("f4", "f8")
+
+    def register_bound(self, dtype: str) -> int:
+        """Return how many registers a thread may have; a float64 takes two where others take one."""
+        return min(255, self.registers * (2 if dtype == "f8" else 1))
 
     def types(self, dtype: str) -> tuple[Any, ...]:
         """Return Numba's types of the arguments for data of a dtype, such as ``"f4"``."""

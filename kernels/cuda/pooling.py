@@ -20,12 +20,12 @@ Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 THREADS = 8 if SIMULATED else 256
 
-maximum_kernel = declare(maximum, "T[] T[] i4[] 7*i8 8*i8")
-spread_maximum_kernel = declare(spread_maximum, "T[] i4[] T[] 7*i8 8*i8")
+maximum_kernel = declare(maximum, "T[] T[] i4[] 7*i8 8*i8", registers=96)
+spread_maximum_kernel = declare(spread_maximum, "T[] i4[] T[] 7*i8 8*i8", registers=96)
 scatter_kernel = declare(scatter_planes, "T[] i4[] T[] 7*i8")
 gather_kernel = declare(gather, "T[] i4[] T[] 7*i8")
-average_kernel = declare(average, "T[] T[] 7*i8 8*i8 i8")
-spread_kernel = declare(spread, "T[] T[] 7*i8 8*i8 i8")
+average_kernel = declare(average, "T[] T[] 7*i8 8*i8 i8", registers=96)
+spread_kernel = declare(spread, "T[] T[] 7*i8 8*i8 i8", registers=96)
 
 
 def _sizes(name: str, shape: tuple[int, ...], layout: str) -> tuple[int, int, int, int]:
