@@ -14,7 +14,7 @@ CHECK_VERSION := import sys; v = sys.version_info; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-cuda lint format types coverage bench peers oracle wheel clean
+.PHONY: help run test test-cuda check-examples lint format types coverage bench peers oracle wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -47,6 +47,9 @@ $(CUDA_VENV)/.installed: pyproject.toml
 test-cuda: export AUTODIFF_REQUIRE_PTX := $(filter Linux,$(shell uname))
 test-cuda: $(CUDA_VENV)/.installed  ## Simulate the GPU kernels, compile and assemble them (CUDA_TARGET=cuda: run them)
 	$(CUDA_VENV)/bin/python -m pytest tests/cuda $(ARGS)
+
+check-examples: $(STAMP)  ## Check the programs of the texts: exact figures, ten steps of everything else
+	$(BIN)/python -m examples check $(ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
 	$(BIN)/ruff check .

@@ -20,17 +20,35 @@ class Row:
     name
         What was measured.
     reported
-        The text's figure, as it is printed there.
+        The text's figure, as it is printed there; empty if it prints none.
     measured
         Ours, in the same form.
     note
         What to know when comparing them; by default whether they are the same.
+    met
+        Whether ours is as good as the text's, where "the same digits" is not the question: a target reached, a formula
+        confirmed.
+    wrong
+        Why the text's figure is wrong, if it is: the derivation in a line.
+
+    Examples
+    --------
+    >>> Row("gradient", "5.5", f"{5.5:.1f}").verdict
+    'met'
+    >>> Row("accuracy", "0.9894", "0.9912", met=0.9912 >= 0.9894).verdict
+    'met'
+    >>> Row("count", "24,000", "23,860", wrong="784*30 + 30 biases ...").verdict
+    'text wrong'
+    >>> Row("steps", "", "17").verdict
+    'shown'
     """
 
     name: str
     reported: str
     measured: str
     note: str | None = None
+    met: bool | None = None
+    wrong: str | None = None
 
     @property
     def agrees(self) -> bool:
@@ -38,17 +56,34 @@ class Row:
         return self.reported == self.measured
 
     @property
+    def verdict(self) -> str:
+        """One of "met", "missed", "text wrong", "compared" (not the same question), "shown" (nothing is reported)."""
+        if self.wrong is not None:
+            return "text wrong"
+        if self.met is not None:
+            return "met" if self.met else "missed"
+        if not self.reported:
+            return "shown"
+        if self.agrees:
+            return "met"
+        return "missed" if self.note is None else "compared"
+
+    @property
     def cells(self) -> tuple[str, str, str, str]:
         """The columns."""
-        note = ("the same" if self.agrees else "DIFFERENT") if self.note is None else self.note
-        return self.name, self.reported, self.measured, note
+        if self.wrong is not None:
+            return self.name, self.reported, self.measured, f"the text is wrong: {self.wrong}"
+        if self.note is not None:
+            return self.name, self.reported, self.measured, self.note
+        words = {"met": "the same" if self.agrees else "met", "missed": "DIFFERENT", "shown": ""}
+        return self.name, self.reported, self.measured, words[self.verdict]
 
 
 def print_table(title: str, rows: Sequence[Row]) -> None:
     """Print a table with aligned columns."""
     cells = [("", "reported", "measured", ""), *(row.cells for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(4)]
-    rule = "-" * (sum(widths) + 6)
+    rule = "-" * (sum(widths[:3]) + 6 + min(widths[3], 40))
     print(f"\n{title}\n{rule}")
     for i, (name, reported, measured, note) in enumerate(cells):
         line = f"{name:{widths[0]}}  {reported:>{widths[1]}}  {measured:>{widths[2]}}  {note}"

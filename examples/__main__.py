@@ -1,0 +1,117 @@
+"""The systems of the texts: list them, run them, check them.
+
+Run::
+
+    python -m examples list [--group GROUP] [--kind KIND]
+    python -m examples run ID... [--full] [--device cpu|cuda] [--seed N] [--out DIR] [--data-dir DIR] [--record]
+    python -m examples check [ID...] [--quick] [--jobs N]
+    python -m examples report
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+from examples.catalogue import ENTRIES, Entry, find
+from examples.checks import check
+from examples.records import measure, read_records, record, render
+from examples.report import print_table
+from examples.run import Run
+
+KINDS = ("network", "exact", "algorithm")
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m examples", description="The systems of five texts, rebuilt.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    listing = commands.add_parser("list", help="show the systems")
+    listing.add_argument("--group", help="only this group")
+    listing.add_argument("--kind", choices=KINDS, help="only this kind")
+
+    run = commands.add_parser("run", help="run programs: reported against measured, and pictures")
+    run.add_argument("ids", nargs="+", metavar="ID", help="a system (lecture/L17) or a group (optimisers)")
+    run.add_argument("--full", action="store_true", help="as long as in the text; otherwise seconds, at most a minute")
+    run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    run.add_argument("--seed", type=int, nargs="+", default=[0], help="one or several (default 0)")
+    run.add_argument("--out", type=Path, default=Path("runs/examples"), help="folder of pictures (runs/examples)")
+    run.add_argument("--data-dir", type=Path, help="where to look for data before the other places")
+    run.add_argument("--record", action="store_true", help="keep what was measured for `report`")
+
+    checks = commands.add_parser("check", help="all exact rows, and ten steps of everything else")
+    checks.add_argument("ids", nargs="*", metavar="ID", help="only these systems or groups")
+    checks.add_argument("--quick", action="store_true", help="the quick forms instead of ten steps")
+    checks.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8), help="processes (default: cores)")
+
+    commands.add_parser("report", help="write examples/RESULTS.md from what was recorded")
+    return parser.parse_args(argv)
+
+
+def show(entries: list[Entry]) -> None:
+    """Print rows of the catalogue, and how many of them are met."""
+    records = read_records()
+    for entry in entries:
+        measured, status = records[entry.id].summary if entry.id in records else ("", "")
+        status = status or ("not yet" if not entry.program else "")
+        print(
+            f"{entry.id:13} {entry.name[:44]:44} {entry.group:21} {entry.reported[:24]:24} {measured[:24]:24} {status}"
+        )
+    counts = Counter(entry.kind for entry in entries)
+    without = sum(not entry.program for entry in entries)
+    print(
+        f"{len(entries)} systems: {', '.join(f'{n} {kind}' for kind, n in counts.items())}; {without} without a program"
+    )
+
+
+def run_all(options: argparse.Namespace) -> int:
+    """Run what was asked for; 0 if nothing was missed."""
+    missed = 0
+    for entry in find(options.ids):
+        if not entry.program:
+            print(f"{entry.id} ({entry.name}) has no program yet")
+            continue
+        for seed in options.seed:
+            run = Run(entry.id, options.full, False, seed, options.device, options.out, options.data_dir)
+            result = measure(entry, run)
+            print_table(f"{entry.id}: {entry.name} ({result.seconds:.1f} s)", result.rows)
+            if run.data:
+                print(f"Data: {run.data}")
+            for path in run.pictures:
+                print(f"Picture: {path}")
+            missed += any(row.verdict == "missed" for row in result.rows)
+            if options.record:
+                record(result)
+    return int(missed > 0)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do what the command line says; return the exit status."""
+    options = arguments(argv)
+    try:
+        if options.command == "list":
+            wanted = (options.group, options.kind)
+            rows = [
+                e
+                for e in ENTRIES.values()
+                if all(w in (None, v) for w, v in zip(wanted, (e.group, e.kind), strict=True))
+            ]
+            show(rows)
+            return 0
+        if options.command == "run":
+            return run_all(options)
+        if options.command == "check":
+            return check(find(options.ids) if options.ids else list(ENTRIES.values()), options.quick, options.jobs)
+    except LookupError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"Wrote {render()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""How a program of the catalogue is run: its seed, its length, its data, and where its pictures go."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["PALETTE", "Run"]
+
+STYLE = Path(__file__).with_name("style.mplstyle")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours, which colour-blind readers can tell apart; the style's cycle."""
+
+
+@dataclasses.dataclass
+class Run:
+    """What a program is asked for, and what it tells about itself.
+
+    Parameters
+    ----------
+    id
+        The row of the catalogue.
+    full
+        Whether to train as long as the text does; otherwise for seconds, a minute at the most.
+    smoke
+        Whether ten steps are enough, to see that it works.
+    seed
+        Of weights, order and generated data.
+    device
+        "cpu" or "cuda".
+    out
+        The folder of pictures; none are written without it.
+    data_dir
+        Where to look for data before the other places.
+    data
+        Set by the program: which data it had, and if they are a part or a substitute.
+
+    Examples
+    --------
+    >>> run = Run("lecture/L17", smoke=True)
+    >>> run.length(quick=300, full=3000)
+    10
+    >>> Run("lecture/L17", full=True).length(quick=300, full=3000)
+    3000
+    """
+
+    id: str
+    full: bool = False
+    smoke: bool = False
+    seed: int = 0
+    device: str = "cpu"
+    out: Path | None = None
+    data_dir: Path | None = None
+    data: str = ""
+    pictures: list[Path] = dataclasses.field(default_factory=list)
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A new generator from the seed: the same numbers each time it is asked for."""
+        return np.random.default_rng(self.seed)
+
+    def length(self, quick: int, full: int | None = None) -> int:
+        """Return how many steps (epochs, trials) to make; ten at most when only testing."""
+        steps = quick if full is None or not self.full else full
+        return min(steps, 10) if self.smoke else steps
+
+    @contextlib.contextmanager
+    def picture(self, name: str = "", **subplots: Any) -> Iterator[Any]:
+        """Draw into the axes that this yields, `plt.subplots(**subplots)` in the style of the project; then save them.
+
+        Parameters
+        ----------
+        name
+            What distinguishes this picture from others of the same program.
+        **subplots
+            As of matplotlib.pyplot.subplots: nrows, ncols, figsize (inches), subplot_kw ...
+        """
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+
+        with mpl.rc_context(fname=STYLE):
+            size = subplots.pop("figsize", None)
+            figure = Figure(figsize=size, layout="constrained")
+            yield figure.subplots(**subplots)
+            if self.out is not None:
+                self.out.mkdir(parents=True, exist_ok=True)
+                path = self.out / f"{'-'.join(filter(None, (self.id.replace('/', '-'), name)))}.png"
+                figure.savefig(path)
+                self.pictures.append(path)

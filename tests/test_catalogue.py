@@ -1,0 +1,130 @@
+"""The catalogue of systems: rows and programs belong to each other, and what the commands do."""
+
+import importlib
+import json
+import pkgutil
+
+import pytest
+
+import examples
+from examples import catalogue, checks, records
+from examples.__main__ import main
+from examples.catalogue import ENTRIES, find, program
+from examples.report import Row
+from examples.run import Run
+
+READY = [entry for entry in ENTRIES.values() if entry.program]
+
+
+def modules():
+    for module in pkgutil.walk_packages(examples.__path__, "examples."):
+        if not module.name.startswith("examples.recipes") and not module.name.endswith("__main__"):
+            yield importlib.import_module(module.name)
+
+
+def test_the_wave_is_whole():
+    kinds = [entry.kind for entry in ENTRIES.values()]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {"network": 64, "exact": 53, "algorithm": 98}
+
+
+@pytest.mark.parametrize("entry", READY, ids=lambda entry: entry.id)
+def test_every_row_names_a_program_that_was_written_for_it(entry):
+    assert entry.id in entry.load().systems
+
+
+def test_every_program_has_its_rows():
+    lost = []
+    for module in modules():
+        for name, function in vars(module).items():
+            if getattr(function, "systems", None) and getattr(function, "__module__", "") == module.__name__:
+                path = f"{module.__name__.removeprefix('examples.')}.{name}"
+                lost += [(path, system) for system in function.systems if ENTRIES[system].program != path]
+    assert lost == []
+
+
+def test_a_row_that_names_nothing_is_an_error():
+    entry = catalogue.Entry("lecture/L1", "n", "exact", "g", "report.print_table", "", "")
+    with pytest.raises(LookupError, match=r"lecture/L1 names report\.print_table, which is not a program for it"):
+        entry.load()
+    with pytest.raises(LookupError, match=r"lecture/L1 \(n\) has no program yet"):
+        catalogue.Entry("lecture/L1", "n", "exact", "g", "", "", "").load()
+    with pytest.raises(LookupError, match="has no row nobody/X1"):
+        program("nobody/X1")
+
+
+def test_unknown_systems_are_named():
+    with pytest.raises(LookupError, match=r"no system or group 'lecture/l1'; did you mean lecture/L1"):
+        find(["lecture/l1"])
+    assert {entry.group for entry in find(["optimisers"])} == {"optimisers"}
+    assert len(find(["lecture/L1", "lecture/L1"])) == 1
+
+
+def test_verdicts():
+    assert Row("a", "1", "1").verdict == "met"
+    assert Row("a", "1", "2").verdict == "missed"
+    assert Row("a", "1", "2", "another set").verdict == "compared"
+    assert Row("a", "1", "2", wrong="1 + 1 is 2").verdict == "text wrong"
+    assert Row("a", "0.9", "0.8", met=False).verdict == "missed"
+    assert Row("a", "", "0.8").verdict == "shown"
+
+
+def test_pictures_go_where_they_are_asked_for(tmp_path):
+    run = Run("lecture/L1", out=tmp_path / "deep")
+    with run.picture("curve", ncols=2) as (left, right):
+        left.plot([1, 2])
+        right.plot([2, 1])
+    assert run.pictures == [tmp_path / "deep" / "lecture-L1-curve.png"]
+    assert run.pictures[0].stat().st_size > 1000
+    silent = Run("lecture/L1")
+    with silent.picture() as axes:
+        axes.plot([1, 2])
+    assert silent.pictures == []
+
+
+@pytest.fixture
+def one_program(monkeypatch, tmp_path):
+    """A catalogue of one row, whose program is `examples.report.fake`; its rows are what the test puts there."""
+    rows = [Row("value", "5.5", "5.5")]
+    entry = catalogue.Entry("lecture/L1", "Forward mode", "exact", "ad-traces", "report.fake", "in text", "5.5")
+
+    def fake(run):
+        run.data = "in the text"
+        return list(rows)
+
+    fake.systems = ("lecture/L1",)
+    monkeypatch.setattr("examples.report.fake", fake, raising=False)
+    monkeypatch.setitem(ENTRIES, "lecture/L1", entry)
+    monkeypatch.setattr(records, "FILE", tmp_path / "measured.json")
+    return rows
+
+
+def test_run_and_record_and_report(one_program, capsys, tmp_path):
+    assert main(["run", "lecture/L1", "--seed", "0", "1", "--record", "--out", str(tmp_path)]) == 0
+    assert "Data: in the text" in capsys.readouterr().out
+    assert list(json.loads(records.FILE.read_text())["lecture/L1"]) == ["quick cpu 0", "quick cpu 1"]
+    page = records.render(tmp_path / "RESULTS.md").read_text()
+    assert "**met** - `python -m examples run lecture/L1`; seed 0, 1" in page
+    assert "| value | 5.5 | 5.5 | the same |" in page
+    one_program[0] = Row("value", "5.5", "5.4")
+    assert main(["run", "lecture/L1", "--out", str(tmp_path)]) == 1
+
+
+def test_the_mean_of_several_seeds():
+    assert records._spread(["98.1 %", "98.3 %"]) == "98.2 % (98.1 to 98.3)"
+    assert records._spread(["3", "3"]) == "3"
+    assert records._spread(["(1, 2)", "(1, 3)"]) == "(1, 2), (1, 3)"
+
+
+def test_list_and_unknown_ids(capsys):
+    assert main(["list", "--group", "optimisers", "--kind", "exact"]) == 0
+    assert "2 systems: 2 exact" in capsys.readouterr().out
+    assert main(["run", "nothing"]) == 2
+    assert "no system or group 'nothing'" in capsys.readouterr().err
+
+
+def test_a_check_that_fails_says_why(one_program):
+    assert checks.check_one("lecture/L1")[0] == ""
+    one_program[0] = Row("value", "5.5", "5.4")
+    assert checks.check_one("lecture/L1")[0] == "value: reported 5.5, measured 5.4"
+    one_program.clear()
+    assert checks.check_one("lecture/L1")[0] == "it returned no rows"
