@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Row", "print_table"]
+__all__ = ["Row", "agreement", "print_table"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +79,23 @@ class Row:
             return self.name, self.reported, self.measured, self.note
         words = {"met": "the same" if self.agrees else "met", "missed": "DIFFERENT", "shown": ""}
         return self.name, self.reported, self.measured, words[self.verdict]
+
+
+def agreement(name: str, first: Any, second: Any, tolerance: float = 1e-12, note: str | None = None) -> Row:
+    """Return the row of two ways to compute the same: the largest difference, met if it is at most the tolerance.
+
+    Differences are absolute up to 1 and relative beyond.
+
+    Examples
+    --------
+    >>> agreement("tanh'", 1 - np.tanh(0.5) ** 2, 1 / np.cosh(0.5) ** 2).verdict
+    'met'
+    """
+    first, second = np.asarray(first), np.asarray(second)
+    if first.shape != second.shape:
+        raise ValueError(f"agreement: {name}: the shapes {first.shape} and {second.shape} differ")
+    worst = float(np.max(np.abs(first - second) / np.maximum(1, np.abs(first)), initial=0.0))
+    return Row(name, f"<= {tolerance:g}", f"{worst:.1e}", note or "largest difference", worst <= tolerance)
 
 
 def print_table(title: str, rows: Sequence[Row]) -> None:
