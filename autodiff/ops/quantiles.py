@@ -33,6 +33,8 @@ _METHODS = (
     *_CONTINUOUS,
     *("lower", "higher", "midpoint", "nearest"),
 )
+#: Methods that give one of the entries.
+_ENTRIES = frozenset({"inverted_cdf", "closest_observation", "lower", "higher", "nearest"})
 
 
 def _between(q: Any, n: Any, method: str) -> tuple[Any, Any, Any]:
@@ -102,10 +104,11 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any, 
     flat, n = np.reshape(q, (-1,)), shape_of(lines)[-1]
     if name.startswith("nan"):
         flat, n = np.reshape(flat, (-1,) + (1,) * len(outer)), _counts(lines)
+        n = n.astype(dtype_of(q)) if dtype_of(q).kind == "f" else n
     low, high, weight = _between(flat, n, method)
     ordered = np.sort(lines, axis=-1)
     y, above = _pick(ordered, low, n), _pick(ordered, high, n)
-    if weak and dtype_of(a).kind == "f":  # a Python number does not change the dtype
+    if (weak or method in _ENTRIES) and dtype_of(a).kind == "f":  # a Python number does not change the dtype
         weight = weight.astype(dtype_of(a))
     weight = np.reshape(weight, shape_of(weight) + (1,) * (len(shape_of(y)) - len(shape_of(weight))))
     rise = above - y
