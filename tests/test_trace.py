@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import autodiff.core
-from autodiff import custom_jvp, eval_shape, grad, hessian, jvp, stop_gradient, trace, value_and_grad, vjp
+from autodiff import custom_jvp, eval_shape, grad, hessian, jvp, ops, stop_gradient, trace, value_and_grad, vjp
 from autodiff.core.errors import ConversionError, DifferentiationError, LeakedTracerError
 from autodiff.core.record import Step
 from autodiff.inspect.cost import FLOPS, flops
@@ -514,6 +514,22 @@ def test_cost_of_products():
     assert shapes.calls == 3
     assert shapes.bytes_peak == a.nbytes
     assert trace(lambda a: np.exp(a) * 2)(a).cost().flops == 48
+
+
+def test_cost_of_convolution_and_pooling():
+    x, w, b = np.ones((2, 4, 6, 6), np.float32), np.ones((8, 2, 3, 3), np.float32), np.ones(8, np.float32)
+    forward = 2 * (2 * 8 * 6 * 6) * (2 * 3 * 3)  # for each number of the result, as many multiply-adds as a filter has
+
+    def layer(x, w, b):
+        return ops.conv2d(x, w, b, padding="same", groups=2)
+
+    assert trace(layer)(x, w, b).cost().flops == forward + 2 * 8 * 6 * 6
+    gradient = trace(lambda x, w, ct: vjp(lambda x, w: layer(x, w, b), x, w)[1](ct))(x, w, layer(x, w, b)).cost()
+    assert gradient.by_operation["conv2d_input_gradient"].flops == forward
+    assert gradient.by_operation["conv2d_weight_gradient"].flops == forward
+    assert trace(lambda x: ops.max_pool2d(x, 3, stride=2, padding=1))(x).cost().flops == 2 * 4 * 3 * 3 * 9
+    assert trace(lambda x: ops.avg_pool2d(x, 2))(x).cost().flops == x.size
+    assert trace(ops.dense)(np.ones((5, 3)), np.ones((3, 4)), np.ones(4)).cost().flops == 140
 
 
 def test_cost_model_of_forward_and_reverse_mode():

@@ -54,6 +54,32 @@ def _einsum(step: Step) -> int:
     return len(terms) * math.prod(sizes.values())
 
 
+def _dense(step: Step) -> int:
+    """2 m n k, and an addition for each element if there is a bias."""
+    return _matmul(step) + (step.size if len(step.operands) == 3 else 0)
+
+
+def _convolution(step: Step) -> int:
+    """2 multiply-adds for each entry of a filter at each place of it, and the bias; padding counts as any pixel."""
+    filters = shape_of(step.operands[1])
+    return 2 * step.size * math.prod(filters[1:]) + (step.size if len(step.operands) == 3 else 0)
+
+
+def _convolution_by_images(step: Step) -> int:
+    """As many as forwards: each adjoint meets each entry of the filter that it came through."""
+    return 2 * _read(step) * math.prod(shape_of(step.operands[1])[1:])
+
+
+def _convolution_by_filters(step: Step) -> int:
+    """As many as forwards."""
+    return 2 * _size(step.operands[1]) * math.prod(step.params["kernel_shape"][1:])
+
+
+def _pooling(step: Step) -> int:
+    """A comparison or an addition for each item of each window."""
+    return step.size * math.prod(step.params["at"].window)
+
+
 def _correlate(step: Step) -> int:
     """Full convolution of two vectors."""
     return 2 * _size(step.operands[0]) * _size(step.operands[1])
@@ -94,6 +120,9 @@ FLOPS: dict[str, Callable[[Step], int]] = (
     | dict.fromkeys(("sort", "argsort", "partition"), _sort)
     | dict.fromkeys(("fft", "ifft", "rfft", "irfft", "fftn", "ifftn", "rfftn", "irfftn"), _fft)
     | {
+        "dense": _dense, "conv2d": _convolution, "conv2d_bias": _convolution,
+        "conv2d_input_gradient": _convolution_by_images, "conv2d_weight_gradient": _convolution_by_filters,
+        "max_pool2d": _nothing, "max_pool2d_index": _pooling, "avg_pool2d": _pooling,
         "einsum": _einsum, "convolve": _correlate, "correlate": _correlate,
         "cholesky": _square(1 / 3), "det": _square(2 / 3), "logdet": _square(2 / 3), "inv": _square(2),
         "solve": _square(2 / 3), "pinv": _square(22), "eigh": _square(9), "eigvalsh": _square(9),
