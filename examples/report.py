@@ -95,7 +95,7 @@ def agreement(name: str, first: Any, second: Any, tolerance: float = 1e-12, note
     if first.shape != second.shape:
         raise ValueError(f"agreement: {name}: the shapes {first.shape} and {second.shape} differ")
     worst = float(np.max(np.abs(first - second) / np.maximum(1, np.abs(first)), initial=0.0))
-    return Row(name, f"<= {tolerance:g}", f"{worst:.1e}", note or "largest difference", worst <= tolerance)
+    return Row(name, "", f"{worst:.1e}", note or f"largest difference; {tolerance:g} is allowed", worst <= tolerance)
 
 
 def print_table(title: str, rows: Sequence[Row]) -> None:
