@@ -86,8 +86,10 @@ def matmul(a: Any, b: Any, *, bias: Any = None, activation: str | None = None) -
     return out
 
 
-def small_product(a: Any, b: Any) -> Any:
+def small_product(a: Any, b: Any, least: int = 1) -> Any:
     """Return `a @ b` where both are small writeable C-contiguous matrices of one dtype, as most are; else None.
+
+    Products of fewer multiply-adds than `least` are None as well: there NumPy is as fast.
 
     Examples
     --------
@@ -99,9 +101,12 @@ def small_product(a: Any, b: Any) -> Any:
     """
     if a.dtype is not b.dtype or a.dtype.char not in "fd" or not (a.flags.carray and b.flags.carray):
         return None
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or not 0 < a.size * b.shape[1] <= SMALL:
+    if a.ndim != 2 or b.ndim != 2:
         return None
-    out = np.empty((a.shape[0], b.shape[1]), a.dtype)
+    (rows, terms), (others, columns) = a.shape, b.shape
+    if terms != others or not least <= rows * terms * columns <= SMALL:
+        return None
+    out = np.empty((rows, columns), a.dtype)
     multiply_small(a, b, out)
     return out
 
