@@ -245,6 +245,20 @@ def test_repeated_positions():
         np.testing.assert_allclose(jacrev(f)(V) @ np.ones(3), slope)
 
 
+def test_ufunc_at_takes_a_tuple_of_positions_along_each_axis():
+    places = [((0, 1), 2.0), ((np.array([0, 0, 1]), np.array([1, 1, 2])), 5.0), ((..., np.array([0, 0])), 3.0)]
+
+    def f(x):
+        y = x.copy()
+        for index, factor in places:
+            np.add.at(y, index, factor * x[0, 0])
+        return y
+
+    y, t = jvp(f, (M,), (M * 0 + 1,))
+    np.testing.assert_allclose(y, f(M.copy()))
+    np.testing.assert_allclose(t, np.imag(f(M + 1e-30j)) / 1e-30)
+
+
 def test_functions_that_fill():
     def f(x):
         y = np.zeros_like(x, shape=(3, 3))

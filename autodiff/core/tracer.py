@@ -52,7 +52,7 @@ class Tracer(Traced):
     # -- what NumPy calls ---------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if len(inputs) > 1 and (type(inputs[0]) in _SEQUENCES or type(inputs[1]) in _SEQUENCES):
+        if len(inputs) > 1 and (type(inputs[0]) in _SEQUENCES or type(inputs[1]) in _SEQUENCES) and method != "at":
             inputs = tuple([np.asarray(x) if type(x) in _SEQUENCES else x for x in inputs])
         if method == "__call__" and not kwargs:
             op = UFUNCS.get(ufunc)
