@@ -16,7 +16,7 @@ from numba import cuda, int64, types
 
 from kernels.cuda.arrays import contiguous, empty, give, modules, receive
 from kernels.cuda.functions import BINARY, NUMBERS, UNARY, functions
-from kernels.cuda.launch import SIMULATED, Kernel, blocks_for, ceil_div, declare, device
+from kernels.cuda.launch import SIMULATED, Kernel, blocks_for, ceil_div, device
 from kernels.cuda.matmul import address
 from kernels.cuda.packs import load_pack, store_pack
 
@@ -121,7 +121,9 @@ def chain_kernel(steps: tuple[str, ...], kinds: str, dtype: str) -> Kernel:
     }  # fmt: skip
     words = [("f8" if dtype == "d" else "f4") if kind == NUMBER else f"{SHORT[dtype]}[]" for kind in kinds]
     signature = " ".join([*words, f"{SHORT[dtype]}[]", f"{2 * len(kinds)}*i8", "i8"])
-    return declare(_defined(name, source, names), signature, dtypes=(SHORT[dtype],))
+    function = _defined(name, source, names)
+    # Not listed in KERNELS by itself: what is there does not depend on what was called.
+    return Kernel(name, cuda.jit(function), function, signature, (7, 5), True, 64, 0, (SHORT[dtype],))
 
 
 def _lane(k: int, kind: str, lane: int) -> str:

@@ -11,18 +11,22 @@ from typing import Any
 
 from kernels.cuda.arrays import receive
 from kernels.cuda.chain import apply, chain_kernel
+from kernels.cuda.launch import KERNELS
 
 __all__ = ["erf", "exp", "expm1", "log", "log1p", "relu", "relu_gate", "sigmoid", "softplus", "tanh"]
 
-# The kernels of these functions, and those of chains as they are common in float16, are listed for compilation.
-for _dtype in "fd":
-    for _name in ("erf", "exp", "expm1", "log", "log1p", "relu", "sigmoid", "softplus", "tanh"):
-        chain_kernel((_name,), "v", _dtype)
-    chain_kernel(("gate",), "vv", _dtype)
-for _dtype in "efd":
-    chain_kernel(("multiply", "add", "tanh"), "vcn", _dtype)
-    chain_kernel(("subtract", "square", "maximum", "sqrt", "reciprocal", "negative"), "vvc", _dtype)
-    chain_kernel(("minimum", "divide", "absolute", "sin", "cos"), "vnv", _dtype)
+CHAINS = (
+    (("multiply", "add", "tanh"), "vcn"),
+    (("subtract", "square", "maximum", "sqrt", "reciprocal", "negative"), "vvc"),
+    (("minimum", "divide", "absolute", "sin", "cos"), "vnv"),
+)
+SINGLE = [((name,), "v") for name in __all__ if name != "relu_gate"]
+
+# The kernels of these functions, and chains with all others, are listed for compilation.
+for _steps, _kinds in (*SINGLE, (("gate",), "vv"), *CHAINS):
+    for _dtype in "efd" if (_steps, _kinds) in CHAINS else "fd":
+        _kernel = chain_kernel(_steps, _kinds, _dtype)
+        KERNELS[_kernel.name] = _kernel
 
 
 def _apply(name: str, x: Any, out: Any) -> Any:
