@@ -88,7 +88,7 @@ def conv2d(
     axis, work = channel_axis("conv2d", layout), _sums(dtype)
     images = _padded(_by_group(x.astype(work, copy=False), groups, axis), geometry)
     filters = _taps(w.astype(work, copy=False), groups)
-    y = np.zeros((groups, w.shape[0] // groups, x.shape[0], *geometry.out), work)
+    y = np.zeros_like(x, work, shape=(groups, w.shape[0] // groups, x.shape[0], *geometry.out))
     if bias is not None:
         y += bias.astype(work, copy=False).reshape(groups, y.shape[1], 1, 1, 1)
     rows = _rows(y)
@@ -146,7 +146,7 @@ def conv2d_input_gradient(
     work = _sums(dtype)
     g = _rows(_by_group(g.astype(work, copy=False), groups, axis))
     filters = _taps(w.astype(work, copy=False), groups)
-    images = _padded(np.zeros((groups, w.shape[1], input_shape[0], *geometry.size), work), geometry)
+    images = _padded(np.zeros_like(g, work, shape=(groups, w.shape[1], input_shape[0], *geometry.size)), geometry)
     for tap, pixels in _pixels(images, geometry):
         np.add(pixels, (filters[tap].mT @ g).reshape(pixels.shape), out=pixels)
     (top, _), (left, _) = geometry.padding
@@ -202,10 +202,10 @@ def conv2d_weight_gradient(
     work = _sums(dtype)
     images = _padded(_by_group(x.astype(work, copy=False), groups, axis), geometry)
     g = _rows(_by_group(g.astype(work, copy=False), groups, axis))
-    filters = np.empty((*geometry.window, groups, kernel_shape[0] // groups, kernel_shape[1]), dtype)
+    filters = np.empty_like(x, dtype, shape=(*geometry.window, groups, kernel_shape[0] // groups, kernel_shape[1]))
     for tap, pixels in _pixels(images, geometry):
         filters[tap] = g @ _rows(pixels).mT
-    return np.ascontiguousarray(np.moveaxis(filters, (0, 1), (-2, -1))).reshape(kernel_shape)
+    return _contiguous(np.moveaxis(filters, (0, 1), (-2, -1))).reshape(kernel_shape)
 
 
 # -- arrangements --------------------------------------------------------------------------------------------
@@ -229,7 +229,12 @@ def _rows(x: Any) -> Any:
 
 def _images(x: Any, axis: int) -> Any:
     """Undo `_by_group`, into a contiguous array."""
-    return np.ascontiguousarray(np.moveaxis(x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), 0, axis))
+    return _contiguous(np.moveaxis(x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), 0, axis))
+
+
+def _contiguous(x: Any) -> Any:
+    """Return the array in C order, wherever it lives."""
+    return np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x.copy()
 
 
 def _taps(w: Any, groups: int) -> Any:
@@ -241,7 +246,7 @@ def _padded(x: Any, geometry: Geometry) -> Any:
     """Return a copy of `x` with zeros around its last two axes."""
     (top, bottom), (left, right) = geometry.padding
     height, width = geometry.size
-    y = np.zeros((*x.shape[:-2], top + height + bottom, left + width + right), x.dtype)
+    y = np.zeros_like(x, shape=(*x.shape[:-2], top + height + bottom, left + width + right))
     y[..., top : top + height, left : left + width] = x
     return y
 

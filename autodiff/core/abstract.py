@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.backend import HOST, made
 from autodiff.core.batching import Batched
 from autodiff.core.errors import ShapeOnlyError, describe, leaked_tracer, user_line
 from autodiff.core.forward import Dual
@@ -114,4 +115,8 @@ def constant_like(like: Any, shape: tuple[int, ...], dtype: Any, value: int) -> 
         like = like.value if type(like) is Batched else like.primal
     if type(like) is AbstractTracer and not like.level.closed:
         return AbstractTracer(like.level, Spec(shape, dtype))
-    return (np.ones if value else np.zeros)(shape, dtype)[()]
+    make = np.ones if value else np.zeros
+    if type(like) in HOST:
+        return make(shape, dtype)[()]
+    array = made(make, like, shape, dtype)
+    return array[()] if type(array) is np.ndarray else array

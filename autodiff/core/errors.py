@@ -12,6 +12,7 @@ __all__ = [
     "AssignmentError",
     "BatchingError",
     "ConversionError",
+    "DeviceError",
     "DifferentiationError",
     "LeakedTracerError",
     "MissingAttributeError",
@@ -52,6 +53,10 @@ class BatchingError(DifferentiationError):
 
 class LeakedTracerError(DifferentiationError):
     """A traced value was used after the transform that made it had ended."""
+
+
+class DeviceError(DifferentiationError, ValueError):
+    """Arrays of one operation live on different devices, or one lives where the operation cannot work."""
 
 
 class NonlinearError(DifferentiationError):

@@ -299,7 +299,7 @@ def blank(c: Any, mask: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Put exact zeros where the mask says so; returns the value and the mask at the full shape."""
     if np.shape(mask) != shape:
         mask = np.broadcast_to(mask, shape)
-    c = np.where(mask, np.zeros((), dtype_of(c)), c)
+    c = np.where(mask, dtype_of(c).type(0), c)
     return c, mask
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+from types import EllipsisType, NoneType
 from typing import Any
 
 import numpy as np
 
+from autodiff.core.backend import foreign, is_array, made
+
 __all__ = ["add_at", "selects_once"]
+
+
+#: Parts of an index that select no entry twice, whatever their value is.
+_ONE = frozenset({int, slice, NoneType, EllipsisType, bool, np.int64})
 
 
 def selects_once(index: Any) -> bool:
     """Whether an index, by its kind alone, selects no entry twice: integers, slices and masks, no integer arrays."""
     parts = index if type(index) is tuple else (index,)
-    return all(not isinstance(i, np.ndarray) or i.dtype.kind == "b" or i.size < 2 for i in parts)
+    return all(type(i) in _ONE or not is_array(i) or i.dtype.kind == "b" or i.size < 2 for i in parts)
 
 
 def add_at(target: Any, index: Any, value: Any) -> None:
@@ -30,6 +37,10 @@ def add_at(target: Any, index: Any, value: Any) -> None:
     """
     if selects_once(index):
         target[index] += value
+        return
+    if foreign(target):  # other libraries take one array of positions
+        positions = made(np.arange, target, target.size).reshape(target.shape)[index]
+        np.add.at(target.reshape(-1), positions.reshape(-1), value.reshape(-1))
         return
     shape = target.shape
     if len(shape) == 1 or value.size < 64 or not target.flags.c_contiguous:

@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff.core import Tracer, install_method
 from autodiff.core.assignment import Step, Stored, Window, become, copied, laid_out, memory, settled, share
+from autodiff.core.backend import array_of, is_array
 from autodiff.core.errors import describe, user_line, writing
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import OUT
@@ -58,8 +59,8 @@ def _array(value: Any) -> Any:
 def _kept(index: Any) -> Any:
     """An index whose arrays the program cannot change any more: the backward sweep will read it again."""
     if type(index) is tuple:
-        return tuple([i.copy() if isinstance(i, np.ndarray) else i for i in index])
-    return index.copy() if isinstance(index, np.ndarray) else index
+        return tuple([i.copy() if is_array(i) else i for i in index])
+    return index.copy() if is_array(index) else index
 
 
 def _traced_mask(index: Any) -> Any:
@@ -84,7 +85,7 @@ def fitted(value: Any, x: Any, step: Any) -> Any:
         if type(value) is complex:
             given[...] = value  # NumPy's own error for a real array
             return given[()]
-        value = np.asarray(value)
+        value = array_of(value)
         if value.dtype != dtype:
             value = value.astype(dtype)
     else:

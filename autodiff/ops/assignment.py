@@ -16,6 +16,7 @@ import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer
 from autodiff.core.assignment import ALONE, READ, WRITE, Step
+from autodiff.core.backend import is_array, made, on_host
 from autodiff.core.batching import spread
 from autodiff.core.errors import leaked_tracer
 from autodiff.core.forward import Dual
@@ -28,6 +29,7 @@ from autodiff.ops.dtypes import _imag, _real
 from autodiff.ops.gather import SLOT, _batch_plan, gather, written_out
 from autodiff.ops.gather import _filled as filled
 from autodiff.ops.indexing import _getitem as raw_getitem
+from autodiff.ops.indexing import _parts as parts_of
 from autodiff.ops.shape import _broadcast_to, _reshape, _transpose
 
 __all__ = ["assign", "assigned"]
@@ -96,18 +98,19 @@ def read(x: Any, place: Place, arrays: tuple[Any, ...] = ()) -> Any:
 
 
 def _assign(x: Any, value: Any, *arrays: Any, place: Place) -> Any:
-    target = np.array(x)
+    target = made(np.array, x, x)
     write(target, place, value, arrays)
     return target
 
 
-def _winners(shape: Any, place: Place, arrays: tuple[Any, ...]) -> Any:
+def _winners(shape: Any, place: Place, arrays: tuple[Any, ...], like: Any) -> Any:
     """Mask of the entries of the value that stay, where an index names an entry twice; None if it does not."""
     if not arrays and selects_once(place[-1].param):
         return None
-    stamps: Any = np.zeros(shape, np.intp) if arrays else np.empty(shape, np.intp)
+    like = next((i for i in (*arrays, *parts_of(place[-1].param)) if not on_host(i)), like)
+    stamps: Any = made(np.zeros if arrays else np.empty, like, shape, np.intp)
     region = shape_of(read(stamps, place, arrays))
-    order = np.arange(np.prod(region, dtype=np.intp)).reshape(region)
+    order = made(np.arange, like, np.prod(region, dtype=np.intp)).reshape(region)
     if any(isinstance(i, Tracer) for i in arrays):
         stamps = assign(stamps, order, *arrays, place=place)
     else:
@@ -135,10 +138,10 @@ class Assign(Operation):
             ct, owned = np.broadcast_to(ct, node.shape), False
         if v is not None:
             c = read(ct, place, arrays)
-            stays = _winners(node.shape, place, arrays)
+            stays = _winners(node.shape, place, arrays, ct)
             if stays is not None:
-                c = np.where(stays, c, np.zeros((), node.dtype))
-            elif isinstance(c, np.ndarray) and x is not None:
+                c = np.where(stays, c, node.dtype.type(0))
+            elif is_array(c) and x is not None:
                 c = c.copy()  # the place is blanked below
             self._to_value(v, c, None if mask is None else read(mask, place, arrays), sums)
         if x is not None:
@@ -157,16 +160,12 @@ class Assign(Operation):
 
     def _to_array(self, x: Node, node: Node, ct: Any, mask: Any, owned: bool, sums: Adjoints) -> None:
         place, arrays = node.params["place"], node.args[2:]
-        plain = isinstance(ct, (np.ndarray, np.generic)) and not any(isinstance(i, Tracer) for i in arrays)
-        ct = (
-            _blanked(ct, place, arrays, np.zeros((), node.dtype), owned)
-            if plain
-            else assign(ct, 0.0, *arrays, place=place)
-        )
+        plain = (is_array(ct) or isinstance(ct, np.generic)) and not any(isinstance(i, Tracer) for i in arrays)
+        ct = _blanked(ct, place, arrays, node.dtype.type(0), owned) if plain else assign(ct, 0.0, *arrays, place=place)
         if mask is not None or not self._bare(x, sums):
-            mask = np.zeros(node.shape, bool) if mask is None else mask
-            if plain and isinstance(mask, np.ndarray):
-                mask = _blanked(mask, place, arrays, True, owned and mask.flags.writeable)
+            mask = made(np.zeros, ct, node.shape, bool) if mask is None else mask
+            if plain and is_array(mask):
+                mask = _blanked(mask, place, arrays, True, owned and type(mask) is np.ndarray and mask.flags.writeable)
             else:
                 mask = assign(mask, True, *arrays, place=place)
             ct = Marked(ct, mask)
@@ -196,14 +195,14 @@ class Assign(Operation):
 def _blanked(a: Any, place: Place, arrays: tuple[Any, ...], value: Any, owned: bool) -> Any:
     """Overwrite a place of a plain array, in place if it is `owned`."""
     if not owned:
-        a = np.array(a)
+        a = made(np.array, a, a)
     write(a, place, value, arrays)
     return a
 
 
 def _joint_jvp(ts: Any, _y: Any, _x: Any, _v: Any, *arrays: Any, place: Place) -> Any:
     t, v = ts[:2]
-    t = np.zeros(shape_of(_y), dtype_of(_y)) if t is None else t
+    t = made(np.zeros, v, shape_of(_y), dtype_of(_y)) if t is None else t
     return assign(t, 0.0 if v is None else v, *arrays, place=place)
 
 
@@ -299,8 +298,8 @@ assign: Operation = Assign(
 
 def _read_back(ct: Any, *arrays: Any, place: Place) -> Any:
     c = read(ct, place, arrays)
-    stays = _winners(shape_of(ct), place, arrays)
-    return c if stays is None else np.where(stays, c, np.zeros((), dtype_of(c)))
+    stays = _winners(shape_of(ct), place, arrays, ct)
+    return c if stays is None else np.where(stays, c, dtype_of(c).type(0))
 
 
 # -- the way forward -----------------------------------------------------------------------------------------
@@ -317,7 +316,7 @@ def assigned(x: Any, v: Any, place: Place, sole: bool, arrays: tuple[Any, ...] =
     top = _deeper(x, v)
     if top is None:
         if not (sole and type(x) is np.ndarray and x.flags.owndata and x.flags.writeable):
-            x = np.array(x)
+            x = made(np.array, x, x)
         write(x, place, v)
         return x
     if top.level.closed:
@@ -369,7 +368,7 @@ def _assigned_dual(x: Any, v: Any, level: Any, place: Place, sole: bool) -> Any:
     else:
         own = [True, True, True]
         y = assigned(x, value, place, sole)
-        t, mask = np.zeros(shape_of(y), dtype_of(y)), np.ones(shape_of(y), bool)
+        t, mask = made(np.zeros, y, shape_of(y), dtype_of(y)), made(np.ones, y, shape_of(y), bool)
     if dtype_of(y).kind not in "fc":
         return y
     t = assigned(t, v.tangent if theirs else 0.0, place, own[1])
@@ -386,10 +385,10 @@ def _marked(mask: Any, value: Any, shape: Any, place: Place, own: bool) -> Any:
     if mask is None:
         if value is False:
             return None
-        mask = np.zeros(shape, bool)
+        mask = made(np.zeros, value, shape, bool)
     elif isinstance(mask, Tracer) or isinstance(value, Tracer):
         return assign(mask, value, place=place)
-    elif not (own and mask.flags.writeable and mask.flags.owndata):
+    elif not (own and type(mask) is np.ndarray and mask.flags.writeable and mask.flags.owndata):
         mask = mask.copy()
     write(mask, place, value)
     return mask

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, constant
+from autodiff.core.backend import made, on_host
 from autodiff.core.batching import size_of, spread
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
@@ -36,7 +37,7 @@ SMALL, LARGE = 1 << 12, 1 << 16  # items from which kernels pay where they are l
 
 def _compiled(*arrays: Any) -> bool:
     x = arrays[0]
-    if x.size < SMALL or (x.size < LARGE and not kernels_enabled()):
+    if x.size < SMALL or (x.size < LARGE and not kernels_enabled()) or not on_host(x):
         return False
     return x.dtype.char in "fd" and x.dtype.isnative and all(a.dtype == x.dtype for a in arrays)
 
@@ -155,7 +156,7 @@ def _batches(rng: np.random.Generator) -> list[tuple[Any, dict[str, Any]]]:
 def _unit(x: Any, axis: int) -> Any:
     """Scale 1 and shift 0."""
     channels, dtype = shape_of(x)[axis], dtype_of(x)
-    return np.stack([np.ones(channels, dtype), np.zeros(channels, dtype)])
+    return np.stack([made(np.ones, x, channels, dtype), made(np.zeros, x, channels, dtype)])
 
 
 def _moment_rows(w: Any, t: Any, x: Any, **at: Any) -> Any:
@@ -418,8 +419,8 @@ def batch_norm(
         raise ValueError("batch_norm: give both mean and variance, or neither, for the statistics of the batch.")
     if mean is not None and return_statistics:
         raise ValueError("batch_norm: mean and variance are given; return_statistics is for those of the batch.")
-    scale = np.ones(channels, dtype_of(x)) if scale is None else _numbers("scale", scale, channels)
-    shift = np.zeros(channels, dtype_of(x)) if shift is None else _numbers("shift", shift, channels)
+    scale = made(np.ones, x, channels, dtype_of(x)) if scale is None else _numbers("scale", scale, channels)
+    shift = made(np.zeros, x, channels, dtype_of(x)) if shift is None else _numbers("shift", shift, channels)
     if mean is not None:
         mean, variance = _numbers("mean", mean, channels), _numbers("variance", variance, channels)
         return _applied_to(x, mean, scale / np.sqrt(variance + eps), shift, axis=axis)

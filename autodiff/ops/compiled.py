@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from typing import Any
 
 from numpy import ndarray
 
-__all__ = ["cpu", "enable_kernels", "kernels_enabled", "product"]
+from autodiff.core.backend import foreign
 
-LARGE, SMALL = 32**3, 64**3  # multiply-adds: from where kernels pay, and up to where the way to them counts
+__all__ = ["cpu", "enable_kernels", "gpu", "kernels_enabled", "on_gpu", "package_for", "product"]
+
+LARGE, SMALL = 32**3, 64**3  # multiply-adds: from where kernels pay, here and on a GPU
+FEW = 1024  # items of both operands, whose product is hardly ever large
 
 
 class _State:
@@ -68,15 +72,52 @@ def kernels_enabled() -> bool:
     return _State.matmul is not None
 
 
+@functools.cache
+def gpu() -> Any:
+    """Return the package `kernels.cuda`, imported on the first call."""
+    return importlib.import_module("kernels.cuda")
+
+
+def on_gpu(x: Any) -> bool:
+    """Whether an array lies in the memory of a GPU, where `gpu()` can work on it."""
+    return type(x) is not ndarray and hasattr(type(x), "__cuda_array_interface__")
+
+
+def package_for(x: Any) -> Any:
+    """Return the package of kernels for arrays that live where `x` does; None if there is none."""
+    if type(x) is ndarray or not foreign(x):
+        return cpu()
+    return gpu() if on_gpu(x) else None
+
+
+def _product_elsewhere(a: Any, b: Any) -> Any:
+    """Product of operands that are not both NumPy arrays: large matrices on the GPU go to its kernel."""
+    if (
+        on_gpu(a)
+        and on_gpu(b)
+        and min(a.ndim, b.ndim) > 1
+        and a.size * b.shape[-1] >= SMALL
+        and a.dtype == b.dtype
+        and a.dtype.char in "fd"
+    ):
+        return gpu().matmul(a, b)
+    return a @ b
+
+
 def product(a: Any, b: Any) -> Any:
     """Return ``a @ b``: by the kernel where it is in use, fits the operands and is faster, else by NumPy."""
-    if _State.matmul is None or type(a) is not ndarray or type(b) is not ndarray:
+    small = _State.small
+    if small is None or type(a) is not ndarray or type(b) is not ndarray:
+        return a @ b if type(a) is ndarray else _product_elsewhere(a, b)
+    if a.size + b.size < FEW:  # the cheapest check comes first: NumPy needs 1.6 us in all for 32 x 32 x 32
         return a @ b
-    shape = b.shape  # the cheapest checks come first: NumPy needs 1.6 us in all for 32 x 32 x 32
-    if len(shape) < 2 or (terms := a.size * shape[-1]) < LARGE:
-        return a @ b
-    if terms <= SMALL and (y := _State.small(a, b)) is not None:
+    if (y := small(a, b, LARGE)) is not None:
         return y
-    if a.dtype is not b.dtype or a.dtype.char not in "fd" or a.ndim < 2 or a.shape[-1] != shape[-2] or shape[-2] == 1:
+    if a.dtype is not b.dtype or a.dtype.char not in "fd" or a.ndim < 2 or b.ndim < 2 or not _is_large(a.shape, b.shape):
         return a @ b
     return _State.matmul(a, b)
+
+
+def _is_large(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether the product of arrays of these shapes is one for the kernel; mistaken shapes are left to NumPy."""
+    return a[-1] == b[-2] != 1 and math.prod(a) * b[-1] >= LARGE

@@ -17,7 +17,7 @@ from autodiff.core import Operation, Sample, Spec, multilinear
 from autodiff.core.batching import folded, spread
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.compiled import cpu
+from autodiff.ops.compiled import package_for
 from autodiff.ops.products import as_array
 from kernels import reference
 from kernels.geometry import (
@@ -45,28 +45,29 @@ SMALL = 20_000
 # -- values --------------------------------------------------------------------------------------------------
 
 
-def _kernels(dtype: Any, work: int) -> Any:
+def _kernels(dtype: Any, work: int, x: Any = None) -> Any:
     """Return the module that computes: compiled kernels where there are any for the dtype and they are worth it."""
-    return cpu() if work >= SMALL and dtype in (np.float32, np.float64) else reference
+    package = package_for(x) if work >= SMALL and dtype in (np.float32, np.float64) else None
+    return reference if package is None else package
 
 
 def _convolve(x: Any, w: Any, bias: Any = None, **params: Any) -> Any:
     arrays = [x, w] if bias is None else [x, w, bias]
     dtype = np.result_type(*[a.dtype for a in arrays])
     work = x.size * math.prod(w.shape[2:]) * w.shape[0] // math.prod(params["stride"]) // params["groups"]
-    return _kernels(dtype, work).conv2d(*[a.astype(dtype, copy=False) for a in arrays], **params)
+    return _kernels(dtype, work, x).conv2d(*[a.astype(dtype, copy=False) for a in arrays], **params)
 
 
 def _convolve_input_gradient(g: Any, w: Any, **params: Any) -> Any:
     dtype, work = np.result_type(g.dtype, w.dtype), g.size * math.prod(w.shape[1:])
     g, w = g.astype(dtype, copy=False), w.astype(dtype, copy=False)
-    return _kernels(dtype, work).conv2d_input_gradient(g, w, **params)
+    return _kernels(dtype, work, g).conv2d_input_gradient(g, w, **params)
 
 
 def _convolve_weight_gradient(x: Any, g: Any, **params: Any) -> Any:
     dtype, work = np.result_type(x.dtype, g.dtype), g.size * math.prod(params["kernel_shape"][1:])
     x, g = x.astype(dtype, copy=False), g.astype(dtype, copy=False)
-    return _kernels(dtype, work).conv2d_weight_gradient(x, g, **params)
+    return _kernels(dtype, work, x).conv2d_weight_gradient(x, g, **params)
 
 
 # -- shapes --------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, implements, install_method, linear
+from autodiff.core.backend import made
 from autodiff.core.batching import along
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
@@ -42,8 +43,10 @@ def _recurrence_value(a: Any, b: Any, axis: int, reverse: bool) -> Any:
     shape, dtype = np.shape(b), np.result_type(a, b)
     a, b = (np.moveaxis(v, axis, 0)[:: -1 if reverse else 1] for v in (a, b))
     n = shape[axis]
-    out = np.empty(b.shape, dtype)
-    if b.size <= 16 * n and dtype.char in "efdFD":  # few lines: Python numbers are faster than short arrays
+    out = made(np.empty, b, b.shape, dtype)
+    if (
+        type(b) is np.ndarray and b.size <= 16 * n and dtype.char in "efdFD"
+    ):  # few lines: Python numbers are faster than short arrays
         rows = [v.reshape(n, b.size // max(n, 1)).T.tolist() for v in (a, b)]
         lines = [_recur(p, q) for p, q in zip(*rows, strict=True)]
         out = np.array(lines, dtype).T.reshape(b.shape) if lines else out
@@ -63,7 +66,7 @@ def _before(x: Any, axis: int, reverse: bool, first: float = 0.0) -> Any:
     """Move each entry one place on (one place back if `reverse`); `first` fills the place that is left."""
     at = (slice(None),) * axis
     shape = shape_of(x)
-    end = np.full((*shape[:axis], min(shape[axis], 1), *shape[axis + 1 :]), first, dtype_of(x))
+    end = made(np.full, x, (*shape[:axis], min(shape[axis], 1), *shape[axis + 1 :]), first, dtype_of(x))
     if reverse:
         return concatenate([x[(*at, slice(1, None))], end], axis=axis)
     return concatenate([end, x[(*at, slice(None, -1))]], axis=axis)
@@ -135,7 +138,7 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any
 def _nan_as(fill: float, running: Any) -> Any:
     def ignoring_nan(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         """Running sum or product that passes over NaN."""
-        return running(np.where(np.isnan(a), np.asarray(fill, dtype_of(a)), a), axis, dtype, out)
+        return running(np.where(np.isnan(a), dtype_of(a).type(fill), a), axis, dtype, out)
 
     return ignoring_nan
 
@@ -156,7 +159,7 @@ def _array_api(running: Any, first: float) -> Any:
             return y
         axis = 0 if axis is None else _axis_index(axis, len(shape_of(y)))
         shape = (*shape_of(y)[:axis], 1, *shape_of(y)[axis + 1 :])
-        return concatenate([np.full(shape, first, dtype_of(y)), y], axis=axis)
+        return concatenate([made(np.full, y, shape, first, dtype_of(y)), y], axis=axis)
 
     return cumulative
 

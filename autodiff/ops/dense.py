@@ -11,7 +11,7 @@ from autodiff.core import Operation, Sample, Spec
 from autodiff.core.batching import folded
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.compiled import LARGE, cpu, product
+from autodiff.ops.compiled import LARGE, package_for, product
 from autodiff.ops.products import as_array, batch_matmul
 
 __all__ = ["dense"]
@@ -19,7 +19,9 @@ __all__ = ["dense"]
 
 def _value(x: Any, w: Any, bias: Any) -> Any:
     if x.size * w.shape[1] >= LARGE and x.dtype == w.dtype == bias.dtype and x.dtype.char in "fd":
-        return cpu().matmul(x, w, bias=bias)
+        package = package_for(x)
+        if package is not None:
+            return package.matmul(x, w, bias=bias)
     y = x @ w
     return np.add(y, bias, out=y) if np.can_cast(bias.dtype, y.dtype, "safe") else y + bias
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from autodiff.core import Boundary, Sample, Spec, Tracer, elementwise, implements, install_method, linear
 from autodiff.core.assignment import copied
+from autodiff.core.backend import array_of
 from autodiff.core.batching import pointwise
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
@@ -17,8 +18,8 @@ __all__ = ["angle", "astype", "imag", "real"]
 
 
 def _cast(x: Any, dtype: Any) -> Any:
-    y = np.asarray(x).astype(dtype)
-    return y if y.shape else y[()]
+    y = array_of(x).astype(dtype)
+    return y if y.shape or type(y) is not np.ndarray else y[()]
 
 
 cast = linear(

@@ -99,7 +99,7 @@ def _log_power_value(a: Any, b: Any, k: Any) -> Any:
     if dtype_of(y).kind == "c" and dtype_of(a).kind != "c":
         a = a + 0j
     zero = np.equal(a, 0)
-    limit = np.where(np.greater(np.real(b), 0), 0.0, np.where(np.equal(np.remainder(k, 2), 0), np.inf, -np.inf))
+    limit = np.where(np.greater(np.real(b), 0), 0.0, np.where(np.equal(np.remainder(k, 2), 0), np.inf, -np.inf)[()])
     return np.where(zero, limit, y * np.log(np.where(zero, 1, a)) ** k).astype(y.dtype)[()]
 
 

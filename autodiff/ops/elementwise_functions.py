@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Boundary, Operation, Sample, Spec, constant, explicit, implements, install_method
+from autodiff.core.backend import array_of
 from autodiff.core.batching import pointwise
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import shape_of
@@ -20,7 +21,7 @@ PI = math.pi
 
 def _sinc_values(x: Any, n: int) -> Any:
     """Derivative `n` of ``sinc``: its series near 0, elsewhere a recursion from ``x sinc(x) = sin(pi x) / pi``."""
-    x = np.asarray(x)
+    x = array_of(x)
     near = np.abs(x) < max(1.0, n / 2)
     small, large = np.where(near, x, 0), np.where(near, 1, x)
     series = np.zeros_like(x)

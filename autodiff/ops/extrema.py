@@ -25,13 +25,13 @@ def _chosen(y: Any, x: Any, axis: Any, keepdims: bool) -> tuple[Any, Any]:
 
 def _push(t: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     mask, ties = _chosen(y, x, axis, keepdims)
-    total = np.sum(np.where(mask, t, np.zeros((), dtype_of(t))) / ties, axis=axis, keepdims=True)
+    total = np.sum(np.where(mask, t, dtype_of(t).type(0)) / ties, axis=axis, keepdims=True)
     return total if keepdims else np.reshape(total, shape_of(y))
 
 
 def _pull(ct: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     mask, ties = _chosen(y, x, axis, keepdims)
-    return np.where(mask, spread(ct, shape_of(x), axis, keepdims) / ties, np.zeros((), dtype_of(ct)))
+    return np.where(mask, spread(ct, shape_of(x), axis, keepdims) / ties, dtype_of(ct).type(0))
 
 
 def _samples(rng: np.random.Generator) -> list[Sample]:
@@ -119,7 +119,7 @@ def _ignoring_nan(
     missing = np.isnan(a)
     y = reduce(masked(a, np.logical_not(missing), fill), axis, out, keepdims, initial, where)
     none = np.all(missing, axis=axis, keepdims=flag(keepdims))
-    return np.where(none, np.asarray(np.nan, dtype_of(a)), y)
+    return np.where(none, dtype_of(a).type(np.nan), y)
 
 
 def _position_of_many(call: Any, _batched: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, implements, linear
+from autodiff.core.backend import made
 from autodiff.core.batching import along
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
@@ -102,7 +103,7 @@ _fft: Operation = linear(
 
 def _twofold(n: int, factor: float, axis: int, like: Any) -> Any:
     """`factor` for the entries of half a spectrum that stand for two entries of the whole, 1 for the others."""
-    weights = np.ones(n // 2 + 1, _real(like))
+    weights = made(np.ones, like, n // 2 + 1, _real(like))
     weights[1 : (n + 1) // 2] = factor
     return weights.reshape((-1,) + (1,) * (len(shape_of(like)) - axis - 1))
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, concrete, linear
+from autodiff.core.backend import is_array, made, on_host
 from autodiff.core.batching import Batched, aligned, size_of, spread
 from autodiff.core.errors import ShapeOnlyError, describe, user_line
 from autodiff.core.forward import Dual
@@ -37,7 +38,7 @@ def _filled(pattern: Any, arrays: tuple[Any, ...]) -> Any:
 
 
 def _scatter(ct: Any, *arrays: Any, pattern: Any, shape: Any) -> Any:
-    target = np.zeros(shape, dtype_of(ct))
+    target = made(np.zeros, ct, shape, dtype_of(ct))
     add_at(target, _filled(pattern, arrays), ct)
     return target
 
@@ -45,8 +46,9 @@ def _scatter(ct: Any, *arrays: Any, pattern: Any, shape: Any) -> Any:
 def _shape(x: Any, *arrays: Any, pattern: Any) -> Spec:
     """Shape of the result, found on views and empty arrays alone."""
     block = np.broadcast_shapes(*(shape_of(i) for i in arrays))
-    empty = np.zeros((0,) * len(block), np.intp)
-    dummy = np.broadcast_to(np.zeros((), bool), x.shape)
+    like = next((i for i in arrays if not on_host(i)), None)
+    empty = made(np.zeros, like, (0,) * len(block), np.intp)
+    dummy = np.broadcast_to(made(np.zeros, like, (), bool), x.shape)
     result = list(dummy[_filled(pattern, (empty,) * len(arrays))].shape)
     at = _block_start(pattern, len(x.shape))
     result[at : at + len(block)] = block
@@ -97,7 +99,7 @@ def _consumed(part: Any) -> int:
     """How many axes a part of an index speaks of."""
     if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
         return 0
-    return int(part.ndim) if isinstance(part, np.ndarray) and part.dtype.kind == "b" else 1
+    return int(part.ndim) if is_array(part) and part.dtype.kind == "b" else 1
 
 
 def _batch_gather(call: Any, batched: Any, x: Any, *arrays: Any, pattern: Any) -> Any:
@@ -175,8 +177,8 @@ def mask_of(mask: Tracer) -> Any:
 def slotted(index: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return an index with traced positions as a pattern and the arrays that belong into it."""
     parts = index if type(index) is tuple else (index,)
-    parts = sum((i.nonzero() if isinstance(i, np.ndarray) and i.dtype.kind == "b" else (i,) for i in parts), ())
-    pattern = tuple(SLOT if isinstance(i, (Tracer, np.ndarray)) else i for i in parts)
+    parts = sum((i.nonzero() if is_array(i) and i.dtype.kind == "b" else (i,) for i in parts), ())
+    pattern = tuple(SLOT if isinstance(i, Tracer) or is_array(i) else i for i in parts)
     return pattern, tuple(i for i, p in zip(parts, pattern, strict=True) if p is SLOT)
 
 

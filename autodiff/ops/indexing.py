@@ -10,6 +10,7 @@ import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, install_method, linear
 from autodiff.core.assignment import READ, Step, Stored, Window, stored, viewed, window
+from autodiff.core.backend import array_of, foreign, made
 from autodiff.core.errors import TracedIndexError, describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import Node, Variable
@@ -25,7 +26,7 @@ _PLAIN = frozenset({int, slice, NoneType, EllipsisType, bool, np.int64, np.ndarr
 
 
 def _scatter_add(ct: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    target = np.zeros(shape, dtype_of(ct))
+    target = made(np.zeros, ct, shape, dtype_of(ct))
     if selects_once(index):
         target[index] = ct
     else:
@@ -40,7 +41,12 @@ def _scatter_into(target: Any, unchosen: Any, ct: Any, index: Any) -> None:
 
 
 def _indexed_shape(x: Any, index: Any) -> Spec:
-    return Spec(np.broadcast_to(np.zeros((), bool), x.shape)[index].shape, x.dtype)
+    dummy = made(np.zeros, next((i for i in _parts(index) if foreign(i)), None), (), bool)
+    return Spec(np.broadcast_to(dummy, x.shape)[index].shape, x.dtype)
+
+
+def _parts(index: Any) -> tuple[Any, ...]:
+    return index if type(index) is tuple else (index,)
 
 
 def _samples(rng: np.random.Generator) -> list[Sample]:
@@ -71,11 +77,11 @@ def _batch_getitem(call: Any, _batched: Any, x: Any, index: Any) -> Any:
 
 def _leading_block(parts: tuple[Any, ...]) -> int:
     """Number of axes that index arrays have together, if they are not next to each other (and so come first); or 0."""
-    arrays = [isinstance(p, (np.ndarray, bool, np.bool_)) for p in parts]
+    arrays = [isinstance(p, (np.ndarray, bool, np.bool_)) or foreign(p) for p in parts]
     places = [k for k, (p, a) in enumerate(zip(parts, arrays, strict=True)) if a or isinstance(p, (int, np.integer))]
     if not any(arrays) or places[-1] - places[0] < len(places):
         return 0
-    found = [np.asarray(p) for p in parts if not isinstance(p, slice) and p is not None]
+    found = [array_of(p) for p in parts if not isinstance(p, slice) and p is not None]
     return max(1 if p.dtype.kind == "b" else p.ndim for p in found)
 
 
@@ -83,7 +89,7 @@ def _batch_scatter_add(call: Any, _batched: Any, ct: Any, index: Any, shape: Any
     """Slices as they are; for index arrays, entries of all examples side by side: what is added goes in whole rows."""
     n = shape_of(ct)[0]
     parts = written_out(index, len(shape))
-    if not any(isinstance(p, (np.ndarray, bool, np.bool_)) for p in parts):
+    if not any(isinstance(p, (np.ndarray, bool, np.bool_)) or foreign(p) for p in parts):
         return call(ct, index=(slice(None), *parts), shape=(n, *shape))
     y = call(np.moveaxis(ct, 0, -1), index=parts, shape=(*shape, n))
     return np.moveaxis(y, -1, 0)
@@ -185,11 +191,11 @@ def _part(i: Any) -> Any:
                 "differentiable in both."
             )
         return position(i)
-    if isinstance(i, np.generic):
+    if isinstance(i, np.generic) or foreign(i):
         return i
     if hasattr(i, "__index__"):
         return operator.index(i)
-    i = np.asarray(i)
+    i = array_of(i)
     return i if i.size else i.astype(np.intp)
 
 

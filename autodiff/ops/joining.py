@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, implements
 from autodiff.core.abstract import constant_like
+from autodiff.core.backend import foreign
 from autodiff.core.batching import along
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
@@ -113,7 +114,7 @@ def _stacked_part(i: int, _arrays: Any, axis: int) -> tuple[Any, ...]:
 
 def _stacked(arrays: Any, axis: int) -> Any:
     # Of many numbers np.array makes one array ten times faster than np.stack.
-    return np.stack(arrays, axis=axis) if any(map(np.ndim, arrays)) else np.array(arrays)
+    return np.stack(arrays, axis=axis) if any(map(np.ndim, arrays)) or any(map(foreign, arrays)) else np.array(arrays)
 
 
 def _stacked_shape(*arrays: Any, axis: int) -> Spec:

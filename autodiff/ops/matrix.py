@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, implements, install_method, linear
 from autodiff.core.assignment import READ, Step
+from autodiff.core.backend import made
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.products import as_array, matmul, no_out, swapped
@@ -29,7 +30,7 @@ def _diagonal_view(x: Any, offset: int, axis1: int, axis2: int) -> Any:
 
 def _embed(x: Any, offset: int, axis1: int, axis2: int, shape: tuple[int, ...]) -> Any:
     """Zeros with `x` on a diagonal."""
-    y = np.zeros(shape, dtype_of(x))
+    y = made(np.zeros, x, shape, dtype_of(x))
     _diagonal_view(y, offset, axis1, axis2)[...] = x
     return y
 
@@ -139,23 +140,24 @@ def matrix_transpose(x: Any, /) -> Any:
 # -- triangles -----------------------------------------------------------------------------------------------
 
 
-def _lower(shape: tuple[int, ...], k: int) -> Any:
+def _lower(m: Any, k: int) -> Any:
     """Mask of the entries on and below diagonal `k`; as in NumPy, a vector is repeated to a square matrix."""
+    shape = m.shape
     if not shape:
         raise TypeError("np.triu, np.tril: a 0-dimensional array has no triangle.")
-    return np.tri(shape[-2] if len(shape) > 1 else shape[-1], shape[-1], k, dtype=bool)
+    return made(np.tri, m, shape[-2] if len(shape) > 1 else shape[-1], shape[-1], k, dtype=bool)
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
     """Upper triangle; the entries below diagonal `k` are 0."""
-    return np.where(_lower(m.shape, k - 1), np.zeros((), m.dtype), m)
+    return np.where(_lower(m, k - 1), m.dtype.type(0), m)
 
 
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
     """Lower triangle; the entries above diagonal `k` are 0."""
-    return np.where(_lower(m.shape, k), m, np.zeros((), m.dtype))
+    return np.where(_lower(m, k), m, m.dtype.type(0))
 
 
 @implements(np.triu_indices_from)
@@ -256,7 +258,7 @@ def polyval(p: Any, x: Any) -> Any:
     """Polynomial with the coefficients `p`, highest power first, by Horner's rule."""
     x = as_array(x)
     p = p if isinstance(p, (list, tuple)) else as_array(p)
-    y = np.zeros(shape_of(x), dtype_of(x))
+    y = made(np.zeros, x, shape_of(x), dtype_of(x))
     for k in range(len(p)):
         y = y * x + p[k] if k else y + p[k]
     return y

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, explicit, implements
+from autodiff.core.backend import array_of, made
 from autodiff.core.batching import each
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
@@ -20,7 +21,7 @@ __all__ = ["poly", "polyadd", "polyder", "polydiv", "polyfit", "polyint", "polym
 
 def _coefficients(name: str, p: Any) -> Any:
     p = as_array(p.coeffs if isinstance(p, np.poly1d) else p)
-    p = np.atleast_1d(p if isinstance(p, Tracer) else np.asarray(p))
+    p = np.atleast_1d(array_of(p))
     if len(shape_of(p)) != 1:
         raise ValueError(f"np.{name}: the coefficients must have one axis, but are {describe(p)}.")
     return p
@@ -86,7 +87,7 @@ def polyder(p: Any, m: int = 1) -> Any:
     """Derivative of a polynomial, `m` times."""
     p = _coefficients("polyder", p)
     for _ in range(_count("polyder", m)):
-        p = p[:-1] * np.arange(len(p) - 1, 0, -1)
+        p = p[:-1] * made(np.arange, p, len(p) - 1, 0, -1)
     return p
 
 
@@ -94,13 +95,13 @@ def polyder(p: Any, m: int = 1) -> Any:
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     """Integral of a polynomial, `m` times; the constants of integration may be traced."""
     p, m = _coefficients("polyint", p), _count("polyint", m)
-    k = np.zeros(m) if k is None else _coefficients("polyint", k)
+    k = made(np.zeros, p, m) if k is None else _coefficients("polyint", k)
     if len(k) == 1 and m > 1:
         k = np.repeat(k, m)
     if len(k) < m:
         raise ValueError(f"np.polyint: k must be one constant of integration or {m}, not {describe(k)}.")
     for i in range(m):
-        p = concatenate([p / np.arange(len(p), 0, -1), k[i : i + 1]])
+        p = concatenate([p / made(np.arange, p, len(p), 0, -1), k[i : i + 1]])
     return p
 
 
@@ -146,8 +147,8 @@ def roots(p: Any) -> Any:
 def _characteristic_rule(t: Any, y: Any, a: Any) -> Any:
     """Differential of ``det(s - a)``, by its adjugate (Faddeev and LeVerrier): no eigenvalue is told from another."""
     n = shape_of(a)[0]
-    unit = np.eye(n, dtype=dtype_of(a))
-    adjugate, parts = unit, [np.zeros((), dtype_of(a))]
+    unit = made(np.eye, a, n, dtype=dtype_of(a))
+    adjugate, parts = unit, [made(np.zeros, a, (), dtype_of(a))]
     for j in range(1, n + 1):
         parts.append(-np.sum(np.transpose(adjugate) * t))
         adjugate = a @ adjugate + y[j] * unit if j < n else adjugate
@@ -210,7 +211,7 @@ def _check_fit(x: Any, y: Any, w: Any, deg: int) -> None:
 
 def _inexact(v: Any) -> Any:
     v = as_array(v)
-    return v if isinstance(v, Tracer) else np.asarray(v) + 0.0
+    return v if isinstance(v, Tracer) else array_of(v) + 0.0
 
 
 @implements(np.polyfit)

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from autodiff.core import Operation, Sample, Spec, constant, linear
+from autodiff.core.backend import array_of, made, on_host
 from autodiff.core.batching import folded, size_of
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.compiled import cpu
+from autodiff.ops.accumulate import add_at
+from autodiff.ops.compiled import on_gpu, package_for
 from kernels.geometry import channel_axis, check_rank, image_size, window_geometry
 
 __all__ = ["avg_pool2d", "max_pool2d"]
@@ -60,7 +62,7 @@ class _Known:
 
 
 def _compiled(x: Any) -> bool:
-    return dtype_of(x).char in "fd" and dtype_of(x).isnative
+    return dtype_of(x).char in "fd" and dtype_of(x).isnative and (on_host(x) or on_gpu(x))
 
 
 # -- maximum -------------------------------------------------------------------------------------------------
@@ -71,7 +73,7 @@ def _channels_first(x: Any, layout: str) -> Any:
 
 
 def _channels_back(x: Any, layout: str) -> Any:
-    return x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, 3))
+    return x if layout == "NCHW" else made(np.ascontiguousarray, x, np.moveaxis(x, 1, 3))
 
 
 def _padded_windows(x: Any, at: _Windows, fill: Any) -> Any:
@@ -84,18 +86,18 @@ def _padded_windows(x: Any, at: _Windows, fill: Any) -> Any:
 def _find_maxima(x: Any, at: _Windows, known: _Known) -> Any:
     """Positions `h * W + w` of the first maxima."""
     if _compiled(x):
-        y, index = cpu().max_pool2d(x, *at)
+        y, index = package_for(x).max_pool2d(x, *at)
         known.pair = x, y
         return index
     images = _channels_first(x, at.layout)
     windows = _padded_windows(images, at, -np.inf)
     lines = (*windows.shape[:4], at.window[0] * at.window[1])
     flat = np.argmax(windows.reshape(lines), axis=-1)
-    inside = _padded_windows(np.zeros(images.shape, bool), at, True).reshape(lines)
+    inside = _padded_windows(np.zeros_like(images, bool), at, True).reshape(lines)
     first = np.argmin(inside, axis=-1)  # all are -inf: the first pixel that is not padding
     flat = np.where(np.take_along_axis(inside, flat[..., None], -1)[..., 0], first, flat)
-    rows = np.arange(flat.shape[2])[:, None] * at.stride[0] - at.padding[0][0] + flat // at.window[1]
-    columns = np.arange(flat.shape[3]) * at.stride[1] - at.padding[1][0] + flat % at.window[1]
+    rows = made(np.arange, x, flat.shape[2])[:, None] * at.stride[0] - at.padding[0][0] + flat // at.window[1]
+    columns = made(np.arange, x, flat.shape[3]) * at.stride[1] - at.padding[1][0] + flat % at.window[1]
     return _channels_back((rows * images.shape[3] + columns).astype(np.int32), at.layout)
 
 
@@ -124,18 +126,18 @@ def _pick(x: Any, index: Any, at: _Windows, known: _Known) -> Any:
     if y is not None:
         return y
     if _compiled(x):
-        return cpu().max_pool2d_gather(x, index, at.layout)
+        return package_for(x).max_pool2d_gather(x, index, at.layout)
     y = np.take_along_axis(_planes(x, at.layout), _planes(index, at.layout), axis=2)
     return _channels_back(y.reshape(_channels_first(index, at.layout).shape), at.layout)
 
 
 def _put(g: Any, index: Any, at: _Windows, shape: tuple[int, ...]) -> Any:
     if _compiled(g):
-        return cpu().max_pool2d_gradient(g, index, shape, at.layout, windows=at[:3])
+        return package_for(g).max_pool2d_gradient(g, index, shape, at.layout, windows=at[:3])
     first = shape if at.layout == "NCHW" else (shape[0], shape[3], shape[1], shape[2])
-    out = np.zeros((*first[:2], first[2] * first[3]), dtype_of(g))
-    n, c = np.ogrid[: first[0], : first[1]]
-    np.add.at(out, (n[..., None], c[..., None], _planes(index, at.layout)), _planes(g, at.layout))
+    out = made(np.zeros, g, (*first[:2], first[2] * first[3]), dtype_of(g))
+    n, c = (made(np.arange, g, k) for k in first[:2])
+    add_at(out, (n[:, None, None], c[:, None], _planes(index, at.layout)), _planes(g, at.layout))
     return _channels_back(out.reshape(first), at.layout)
 
 
@@ -229,7 +231,7 @@ def max_pool2d(x: Any, window: Any, *, stride: Any = None, padding: Any = 0, lay
 def _prepared(name: str, x: Any, window: Any, stride: Any, padding: Any, layout: str) -> tuple[Any, _Windows]:
     """Check the arguments that both kinds of pooling share."""
     axis = channel_axis(name, layout)
-    x = x if hasattr(x, "shape") else np.asarray(x)
+    x = array_of(x)
     shape = shape_of(x)
     check_rank(name, "x", shape, layout)
     if dtype_of(x).kind not in "fc":
@@ -251,11 +253,11 @@ def _prepared(name: str, x: Any, window: Any, stride: Any, padding: Any, layout:
 # -- average -------------------------------------------------------------------------------------------------
 
 
-def _counts(at: _Windows, size: Pair, *, count_include_pad: bool) -> Any:
+def _counts(at: _Windows, size: Pair, like: Any, *, count_include_pad: bool) -> Any:
     """Number of items that each average counts, (OH, OW)."""
     counts = []
     for n, window, stride, (before, after) in zip(size, at.window, at.stride, at.padding, strict=True):
-        starts = np.arange((n + before + after - window) // stride + 1) * stride - before
+        starts = made(np.arange, like, (n + before + after - window) // stride + 1) * stride - before
         if count_include_pad:
             counts.append(np.minimum(starts + window, n + after) - starts)
         else:
@@ -265,20 +267,20 @@ def _counts(at: _Windows, size: Pair, *, count_include_pad: bool) -> Any:
 
 def _average(x: Any, at: _Windows, count_include_pad: bool) -> Any:
     if _compiled(x):
-        return cpu().avg_pool2d(x, *at, count_include_pad=count_include_pad)
+        return package_for(x).avg_pool2d(x, *at, count_include_pad=count_include_pad)
     images = _channels_first(x, at.layout)
-    counts = _counts(at, images.shape[2:], count_include_pad=count_include_pad)
+    counts = _counts(at, images.shape[2:], x, count_include_pad=count_include_pad)
     return _channels_back((_padded_windows(images, at, 0).sum((4, 5)) / counts).astype(dtype_of(x)), at.layout)
 
 
 def _spread(g: Any, at: _Windows, count_include_pad: bool, shape: tuple[int, ...]) -> Any:
     if _compiled(g):
-        return cpu().avg_pool2d_gradient(g, shape, *at, count_include_pad=count_include_pad)
+        return package_for(g).avg_pool2d_gradient(g, shape, *at, count_include_pad=count_include_pad)
     first = shape if at.layout == "NCHW" else (shape[0], shape[3], shape[1], shape[2])
     images = _channels_first(g, at.layout)
-    shares = (images / _counts(at, first[2:], count_include_pad=count_include_pad)).astype(dtype_of(g))  # type: ignore[arg-type]
+    shares = (images / _counts(at, first[2:], g, count_include_pad=count_include_pad)).astype(dtype_of(g))  # type: ignore[arg-type]
     (above, below), (left, right) = at.padding
-    out = np.zeros((*first[:2], first[2] + above + below, first[3] + left + right), dtype_of(g))
+    out = made(np.zeros, g, (*first[:2], first[2] + above + below, first[3] + left + right), dtype_of(g))
     rows, columns = images.shape[2:]
     for h in range(at.window[0]):
         for w in range(at.window[1]):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import UFUNCS, Sample, Spec, Tracer, implements, install_method, install_operator, multilinear
+from autodiff.core.backend import foreign, made
 from autodiff.core.batching import aligned, stacked
 from autodiff.core.errors import describe, missing_rule
 from autodiff.core.operation import Binary, Operation
@@ -26,7 +27,7 @@ __all__ = ["cross", "dot", "inner", "kron", "matmul", "outer", "tensordot", "vdo
 
 def as_array(x: Any) -> Any:
     """Return a list or a number as an array; arrays and tracers as they are."""
-    return x if isinstance(x, (np.ndarray, Tracer, np.generic)) else np.asarray(x)
+    return x if isinstance(x, (np.ndarray, Tracer, np.generic)) or foreign(x) else np.asarray(x)
 
 
 def no_out(name: str, out: Any) -> None:
@@ -339,7 +340,7 @@ def kron(a: Any, b: Any) -> Any:
 
 def _cross_values(a: Any, b: Any) -> Any:
     """Cross product along the last axis, which has three entries."""
-    y = np.empty(np.broadcast_shapes(a.shape, b.shape), np.result_type(a, b))
+    y = made(np.empty, a, np.broadcast_shapes(a.shape, b.shape), np.result_type(a, b))
     for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
         np.subtract(a[..., j] * b[..., k], a[..., k] * b[..., j], out=y[..., i])
     return y
@@ -393,7 +394,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 def _with_third(x: Any) -> Any:
     """Vectors of two entries with a third that is 0."""
-    return x if x.shape[-1] == 3 else np.concatenate([x, np.zeros((*x.shape[:-1], 1), x.dtype)], axis=-1)
+    return x if x.shape[-1] == 3 else np.concatenate([x, made(np.zeros, x, (*x.shape[:-1], 1), x.dtype)], axis=-1)
 
 
 # -- np.linalg's names ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, concrete, constant, implements, install_method, linear
+from autodiff.core.backend import foreign, made
 from autodiff.core.batching import along
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
@@ -73,7 +74,7 @@ def _refuse(name: str, **keywords: Any) -> None:
 
 def masked(a: Any, where: Any, fill: Any) -> Any:
     """Return the array with `fill` where the reduction must not look."""
-    return a if where is True else np.where(where, a, np.asarray(fill, dtype_of(a)))
+    return a if where is True else np.where(where, a, dtype_of(a).type(fill))
 
 
 # -- sum and mean --------------------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ def _mean_value(x: Any, axis: Any, keepdims: bool) -> Any:
     if n == 0 or dtype_of(x).kind not in "fc" or dtype_of(x) == np.float16:
         return np.mean(x, axis=axis, keepdims=keepdims)
     y: Any = np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
-    return np.true_divide(y, n, out=y) if type(y) is np.ndarray else y.dtype.type(y / n)
+    return np.true_divide(y, n, out=y) if type(y) is np.ndarray else y / n if foreign(y) else y.dtype.type(y / n)
 
 
 _mean = linear(
@@ -213,10 +214,10 @@ def _without_own(x: Any, axis: Any) -> Any:
     order = (*kept, *axes)
     moved = tuple([shape[i] for i in order])
     rows = np.reshape(np.transpose(x, order), (*moved[: len(kept)], count_of(shape, axes)))
-    ends = np.ones((*moved[: len(kept)], min(shape_of(rows)[-1], 1)), dtype_of(x))
+    ends = made(np.ones, x, (*moved[: len(kept)], min(shape_of(rows)[-1], 1)), dtype_of(x))
     before = np.concatenate([ends, np.cumprod(rows[..., :-1], axis=-1)], axis=-1)
     after = np.concatenate([ends, np.cumprod(rows[..., :0:-1], axis=-1)], axis=-1)[..., ::-1]
-    return np.transpose(np.reshape(before * after, moved), np.argsort(order))
+    return np.transpose(np.reshape(before * after, moved), np.argsort(order).tolist())
 
 
 _prod = Operation(

@@ -259,9 +259,9 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
         y = next(parts) + 1j * next(parts)
         return y if copy or not isinstance(given, Tracer) else OUT[0]("np.nan_to_num with copy=False", y, given)
     info = np.finfo(dtype_of(x))
-    x = np.where(np.isnan(x), np.asarray(nan, dtype_of(x)), x)
-    x = np.where(x == np.inf, np.asarray(info.max if posinf is None else posinf, dtype_of(x)), x)
-    x = np.where(x == -np.inf, np.asarray(info.min if neginf is None else neginf, dtype_of(x)), x)
+    x = np.where(np.isnan(x), dtype_of(x).type(nan), x)
+    x = np.where(x == np.inf, dtype_of(x).type(info.max if posinf is None else posinf), x)
+    x = np.where(x == -np.inf, dtype_of(x).type(info.min if neginf is None else neginf), x)
     return x if copy or not isinstance(given, Tracer) else OUT[0]("np.nan_to_num with copy=False", x, given)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from autodiff.core import Sample, Spec, Tracer, concrete, implements, install_method, linear
 from autodiff.core.abstract import constant_like
 from autodiff.core.assignment import Step, Stored, memory, reshapes_in_place, settled, stored, viewed, window
+from autodiff.core.backend import array_of
 from autodiff.core.batching import aligned
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
@@ -212,4 +213,4 @@ def assignable(value: Any, like: Any) -> Any:
     """Return a new constant array as one that traced values can be assigned to, if it is of the kind of `like`."""
     if dtype_of(value).kind not in "fc" and dtype_of(value) != dtype_of(like):
         return value
-    return stored(value if isinstance(value, (Tracer, np.ndarray)) else np.asarray(value))
+    return stored(array_of(value))

@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, concrete, constant, implements, multilinear
 from autodiff.core.abstract import AbstractTracer
+from autodiff.core.backend import made
 from autodiff.core.batching import pointwise, size_of, spread
 from autodiff.core.errors import describe
 from autodiff.core.linear import transposed_rule
@@ -47,7 +48,7 @@ def _interp_values(f: Any, x: Any, xp: Any, left: bool, right: bool) -> Any:
 
 def _added(entries: list[tuple[Any, Any]], n: int) -> Any:
     """Sum values into `n` places."""
-    y = np.zeros(n, np.result_type(*(v.dtype for _, v in entries)))
+    y = made(np.zeros, entries[0][1], n, np.result_type(*(v.dtype for _, v in entries)))
     for i, v in entries:
         np.add.at(y, i, v)
     return y

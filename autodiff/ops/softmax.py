@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, concrete
+from autodiff.core.backend import array_of, made, on_host
 from autodiff.core.batching import all_values, folded, pointwise
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.compiled import cpu, kernels_enabled
+from autodiff.ops.compiled import kernels_enabled, on_gpu, package_for
 
 __all__ = ["log_softmax", "softmax", "softmax_cross_entropy"]
 
@@ -18,7 +19,9 @@ LARGE = 256  # items; below, the kernels are used only where they are loaded alr
 
 
 def _compiled(x: Any) -> bool:
-    return dtype_of(x).char in "fd" and dtype_of(x).isnative and (kernels_enabled() or x.size >= LARGE)
+    if dtype_of(x).char not in "fd" or not dtype_of(x).isnative:
+        return False
+    return (kernels_enabled() or x.size >= LARGE) if on_host(x) else on_gpu(x)
 
 
 class _Known:
@@ -50,14 +53,14 @@ def _softmax_value(x: Any, known: _Known | None) -> Any:
     if found is not None:
         return found
     if _compiled(x):
-        return cpu().softmax(x)
+        return package_for(x).softmax(x)
     e = np.exp(_shifted(x))
     return e / np.sum(e, axis=-1, keepdims=True)
 
 
 def _log_softmax_value(x: Any) -> Any:
     if _compiled(x):
-        return cpu().log_softmax(x)
+        return package_for(x).log_softmax(x)
     if x.size == 0:
         return x.copy()
     x = _shifted(x)
@@ -96,7 +99,7 @@ _log_softmax = Operation(
 
 def _along(name: str, x: Any, axis: int) -> tuple[Any, int]:
     """Check the dtype and the axis; return `x` with that axis last, and the axis."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = array_of(x)
     if dtype_of(x).kind != "f":
         raise TypeError(f"{name}: expected real floating numbers, got {describe(x)}; convert with .astype(np.float32).")
     axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
@@ -156,12 +159,12 @@ def _kept(x: Any, labels: Any) -> Any:
 
 
 def _one_hot(labels: Any, columns: int, dtype: Any) -> Any:
-    return (np.arange(columns) == labels[:, None]).astype(dtype)
+    return (made(np.arange, labels, columns) == labels[:, None]).astype(dtype)
 
 
 def _loss_value(x: Any, labels: Any, known: _Known, ignoring: bool) -> Any:
     if _compiled(x):
-        loss, y = cpu().softmax_cross_entropy(x, labels, IGNORED)
+        loss, y = package_for(x).softmax_cross_entropy(x, labels, IGNORED)
         known.pair = x, y
         return loss
     logs = _log_softmax_value(_kept(x, labels) if ignoring else x)
@@ -175,8 +178,8 @@ def _counted_value(x: Any, labels: Any, known: _Known) -> Any:
 
 
 def _difference_value(w: Any, p: Any, labels: Any, ignoring: bool) -> Any:
-    if type(p) is np.ndarray and _compiled(p):
-        return cpu().softmax_cross_entropy_gradient(w, p, labels, IGNORED)
+    if _compiled(p):
+        return package_for(p).softmax_cross_entropy_gradient(w, p, labels, IGNORED)
     y = w[:, None] * (p - _one_hot(labels, p.shape[1], dtype_of(p)))
     return _kept(y, labels) if ignoring else y
 
@@ -205,7 +208,7 @@ _counted_softmax = Operation(
 
 def _product(t: Any, p: Any, labels: Any, ignoring: bool) -> Any:
     """Row i: the inner product of t[i] with p[i] - one_hot(labels[i])."""
-    y = np.sum(t * p, axis=1) - t[np.arange(len(labels)), labels]
+    y = np.sum(t * p, axis=1) - t[made(np.arange, labels, len(labels)), labels]
     return _kept(y, labels) if ignoring else y
 
 
@@ -320,7 +323,7 @@ def softmax_cross_entropy(
     if reduction not in {"mean", "sum", "none"}:
         raise ValueError(f'{name}: reduction must be "mean", "sum" or "none", got {reduction!r}.')
     x, axis = _along(name, logits, axis)
-    targets = targets if hasattr(targets, "dtype") else np.asarray(targets)
+    targets = array_of(targets)
     shape = shape_of(x)[:-1]
     if shape_of(targets) == shape_of(logits):
         if ignore_index is not None:

@@ -185,7 +185,7 @@ def _check_tangent(name: str, t: Any, like: Any, names: Callable[[int], tuple[st
             f"(np.broadcast_to(..., {want.shape}) expands a smaller one)."
         )
     if dtype == want.dtype:
-        return t if isinstance(t, (np.ndarray, np.generic, Tracer)) else want.dtype.type(t)
+        return t if isinstance(t, np.generic) or hasattr(t, "__array_function__") else want.dtype.type(t)
     weak = isinstance(t, (int, float, complex)) and not isinstance(t, np.generic)
     if weak and not (dtype.kind == "c" and want.dtype.kind == "f"):
         return want.dtype.type(t)

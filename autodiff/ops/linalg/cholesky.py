@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, implements
+from autodiff.core.backend import made
 from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import adjoint, hermitian, quiet, square, triangle
@@ -20,7 +21,7 @@ __all__ = ["cholesky"]
 def _halved(x: Any) -> Any:
     """Lower triangle with half the diagonal."""
     n = shape_of(x)[-1]
-    return x * (np.tri(n, dtype=dtype_of(x)) - np.eye(n, dtype=dtype_of(x)) / 2)
+    return x * (made(np.tri, x, n, dtype=dtype_of(x)) - made(np.eye, x, n, dtype=dtype_of(x)) / 2)
 
 
 def _sandwich(factor: Any, x: Any) -> Any:
@@ -35,7 +36,7 @@ def _tangent(t: Any, y: Any, _a: Any) -> Any:
 def _plain_cotangent(ct: Any, y: Any) -> Any:
     """The same of plain arrays, with one inverse in place of two systems."""
     half = adjoint(y) @ conjugated(ct)
-    half *= np.tri(y.shape[-1], dtype=y.dtype)
+    half *= made(np.tri, y, y.shape[-1], dtype=y.dtype)
     np.einsum("...ii->...i", half)[...] *= 0.5
     if available(y, half):
         return triangle(swept(y, half), lower=True)

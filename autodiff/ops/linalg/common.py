@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, constant, elementwise, linear
+from autodiff.core.backend import made
 from autodiff.core.batching import size_of, spread, stacked
 from autodiff.core.errors import describe
 from autodiff.core.forward import Dual
@@ -186,8 +187,8 @@ def _ratio_value(x: Any, gap: Any) -> Any:
     none = gap == 0
     if not np.any(none):
         return x / gap
-    y = x / np.where(none, np.ones_like(gap), gap)
-    return np.where(none & (x != 0), np.full_like(y, np.nan), np.where(none, np.zeros_like(y), y))
+    y = x / (gap + none)
+    return np.where(none & (x != 0), y.dtype.type(np.nan), np.where(none, y.dtype.type(0), y))
 
 
 #: x / gap; where the gap is 0 the quotient is 0 if x is, and else NaN: no number is right there.
@@ -218,11 +219,11 @@ def gaps(w: Any) -> tuple[Any, Any]:
     """
     n = shape_of(w)[-1]
     gap = w[..., None, :] - w[..., :, None]
-    itself = np.eye(n, dtype=bool)
+    itself = made(np.eye, gap, n, dtype=bool)
     close = np.abs(gap) <= rounding(w) * largest(w)
     same = np.logical_and(close, ~itself)
     dtype = dtype_of(gap)
-    return np.where(same, np.zeros((), dtype), np.where(itself, np.full((), np.inf, dtype), gap)), same
+    return np.where(same, dtype.type(0), np.where(itself, dtype.type(np.inf), gap)), same
 
 
 def read(ct: Any) -> Any:
@@ -246,13 +247,13 @@ def steady(c: Any, grouped: Any) -> tuple[Any, Any]:
     hold = np.logical_and(grouped, np.logical_not(read(c)))
     if type(hold) is np.ndarray and not hold.any():
         return c, None
-    return np.where(hold, ratio(c, np.zeros((), real_spec((), dtype_of(c)).dtype)), c), hold
+    return np.where(hold, ratio(c, real_spec((), dtype_of(c)).dtype.type(0)), c), hold
 
 
 def _noticed(ct: Any, grouped: Any) -> Any:
     """Adjoints in which a weight that is 0 by chance can be told from one that nobody gave: it is not quite 0."""
     tiny = np.finfo(dtype_of(ct)).tiny
-    return ct + np.where(np.logical_and(grouped, np.logical_not(read(ct))), tiny, np.zeros_like(tiny))
+    return ct + np.where(np.logical_and(grouped, np.logical_not(read(ct))), tiny, dtype_of(ct).type(0))
 
 
 def _itself(x: Any, grouped: Any) -> Any:
@@ -293,16 +294,16 @@ def grouped(w: Any, zero: Any = False) -> Any:
     """Which of sorted eigenvalues belong to a group of equal ones, or are `zero`."""
     w = concrete(w)
     if shape_of(w)[-1] < 2:
-        return np.logical_or(np.zeros(shape_of(w), bool), zero)
+        return np.logical_or(made(np.zeros, w, shape_of(w), bool), zero)
     largest_one = np.max(np.abs(w), axis=-1, keepdims=True)
     close = np.abs(w[..., 1:] - w[..., :-1]) <= rounding(w) * largest_one
-    none = np.zeros((*shape_of(w)[:-1], 1), bool)
+    none = made(np.zeros, w, (*shape_of(w)[:-1], 1), bool)
     return np.concatenate([none, close], axis=-1) | np.concatenate([close, none], axis=-1) | zero
 
 
 def _poison_value(x: Any, same: Any) -> Any:
     some = np.any(x != 0, axis=-2, keepdims=True)
-    one = np.ones((), x.real.dtype)
+    one = x.real.dtype.type(1)
     return x * np.where(same & some, one * np.nan, one)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, constant, explicit, implements
+from autodiff.core.backend import made
 from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.kinks import kink
@@ -64,7 +65,7 @@ def _well_conditioned(a: Any, limit: float) -> bool:
 def _shift(a: Any) -> Any:
     """X^T and Y, one below the other: (..., 4, n); and whether more than two singular values are 0, in a fifth row."""
     n = a.shape[-1]
-    shift = np.zeros((*a.shape[:-2], 5, n), a.dtype)
+    shift = made(np.zeros, a, (*a.shape[:-2], 5, n), a.dtype)
     eps = float(np.finfo(a.dtype).eps)
     if not a.size or not np.all(np.isfinite(a)) or _well_conditioned(a, eps ** (-1 / 3)):
         return shift
@@ -94,13 +95,14 @@ def _cofactors(a: Any) -> Any:
     shift = _shifted(a)
     lost = shift[..., 4:5, :1] != 0
     x, y = swapped(shift[..., :2, :]), shift[..., 2:4, :]
-    one = np.eye(n, dtype=dtype_of(a))
+    one = made(np.eye, a, n, dtype=dtype_of(a))
     regular = np.where(lost, one, a + x @ y)
     inverse = quiet_inverse(regular)
     left, right = inverse @ x, y @ inverse
-    small = np.eye(2, dtype=dtype_of(a)) - y @ left
+    two = made(np.eye, a, 2, dtype=dtype_of(a))
+    small = two - y @ left
     p, q, r, s = (small[..., i : i + 1, j : j + 1] for i in (0, 1) for j in (0, 1))
-    flipped = (p + s) * np.eye(2, dtype=dtype_of(a)) - small
+    flipped = (p + s) * two - small
     scale = _regular(regular)[..., None, None]
     adjugate = scale * ((p * s - q * r) * inverse + left @ flipped @ right)
     return swapped(np.where(lost, kink(a), adjugate))

@@ -35,7 +35,7 @@ def _values_tangent(t: Any, _y: Any, a: Any, known: Memo) -> Any:
 
 def _vectors_tangent(t: Any, y: Any, a: Any, known: Memo) -> Any:
     gap, same = gaps(_values(a, known=known))
-    one = np.ones((), real_spec((), dtype_of(y)).dtype)
+    one = real_spec((), dtype_of(y)).dtype.type(1)
     turned = y @ ratio(_change(t, y) * np.where(same, one * np.nan, one), gap)
     moved = turned - y * np.sum(np.real(conjugated(y) * turned), axis=-2, keepdims=True)
     if dtype_of(y).kind != "c" or not shape_of(y)[-1]:

@@ -132,7 +132,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
 def _pole(s: Any, first: Any, n: int) -> Any:
     """Singular values; the derivative of those that count as 0 is NaN, not 0 as at a kink, where they divide."""
     zero = s <= n * float(np.finfo(dtype_of(s)).eps) * first
-    return s + np.where(zero, jump(s), np.zeros((), dtype_of(s)))
+    return s + np.where(zero, jump(s), dtype_of(s).type(0))
 
 
 @implements(np.linalg.cond)
@@ -150,4 +150,4 @@ def cond(x: Any, p: Any = None) -> Any:
         x = square("np.linalg.cond", x, "x")
         y = np.linalg.norm(x, p, (-2, -1)) * np.linalg.norm(quiet_inverse(x), p, (-2, -1))
     broken = np.logical_and(np.isnan(y), np.logical_not(np.any(np.isnan(x), axis=(-2, -1))))
-    return np.where(broken, np.full((), np.inf, dtype_of(y)), y)
+    return np.where(broken, dtype_of(y).type(np.inf), y)

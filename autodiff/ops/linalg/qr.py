@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, explicit, implements
+from autodiff.core.backend import made
 from autodiff.core.batching import stacked
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
@@ -28,10 +29,10 @@ def _parts(t: Any, q: Any, r: Any) -> tuple[Any, Any]:
     moved = swapped(solve_triangular(swapped(r), swapped(t), lower=True))
     change = adjoint(q) @ moved
     n = shape_of(r)[-1]
-    below = np.tri(n, k=-1, dtype=dtype_of(r))
+    below = made(np.tri, r, n, k=-1, dtype=dtype_of(r))
     upper = change * (1 - below) + adjoint(change * below)
     if dtype_of(r).kind == "c":
-        upper = upper - np.imag(change) * np.eye(n, dtype=dtype_of(r)) * 1j
+        upper = upper - np.imag(change) * made(np.eye, r, n, dtype=dtype_of(r)) * 1j
     return moved, upper
 
 

@@ -51,7 +51,7 @@ def _nonzero(s: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Singular values with those that `matrix_rank` does not count put to 0, and the mask of these."""
     eps = float(np.finfo(dtype_of(s)).eps)
     zero = s <= max(shape[-2:]) * eps * np.max(s, axis=-1, keepdims=True, initial=0)
-    return np.where(zero, np.zeros((), dtype_of(s)), s), zero
+    return np.where(zero, dtype_of(s).type(0), s), zero
 
 
 def _values_tangent(t: Any, y: Any, a: Any, full: bool, known: Memo) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec
+from autodiff.core.backend import made
 from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import quiet
@@ -35,7 +36,7 @@ def _solution(a: Any, b: Any, lower: bool) -> Any:
     if available(a, b):
         return substituted(a, b, lower)
     shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:])
-    x = np.array(np.broadcast_to(b, shape), np.result_type(a, b), order="C")
+    x = made(np.array, b, np.broadcast_to(b, shape), np.result_type(a, b), order="C")
     _substitute(a, x, lower)
     return x
 

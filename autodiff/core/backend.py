@@ -1,0 +1,113 @@
+"""Arrays of other libraries: the one place that says where a value lives.
+
+A rule is written with NumPy's functions, and these hand the call over to an array that is not NumPy's own (CuPy's, or
+one of the Python array API standard in `autodiff.core.standard`), as they do to tracers. What does not dispatch is the
+making of an array from nothing: a rule that needs zeros or positions beside a value calls `made`, which makes them where
+the value lives. NumPy numbers and Python numbers belong to every device; NumPy arrays to the host alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autodiff.core.errors import DeviceError, describe, user_line
+from autodiff.core.level import Traced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["HOST", "array_of", "bottom", "device_of", "foreign", "is_array", "made", "mixed", "on_host", "same_device"]
+
+
+#: Types whose values are known to be NumPy's or numbers: the short way.
+HOST = frozenset({np.ndarray, np.float64, np.float32, float, complex, int})
+
+
+def bottom(x: Any) -> Any:
+    """Return the array or number below every level of tracing; None if only its shape is known."""
+    while isinstance(x, Traced):
+        kind = type(x).__name__
+        if kind == "Recorded":  # not `primal`, which notes that the program has read it
+            x = x.step.value  # type: ignore[attr-defined]
+        elif kind == "Stored":
+            x = x.level.read()  # type: ignore[attr-defined]
+        else:
+            x = getattr(x, "value" if kind == "Batched" else "primal", None)
+    return x
+
+
+def foreign(x: Any) -> bool:
+    """Whether a plain value is an array of another library, to which NumPy's functions hand over."""
+    kind = type(x)
+    return kind is not np.ndarray and hasattr(kind, "__array_function__") and not isinstance(x, (np.ndarray, Traced))
+
+
+def made(make: Callable[..., Any], like: Any, *args: Any, **options: Any) -> Any:
+    """Make an array where the value `like` lives: ``made(np.zeros, like, shape, dtype)``.
+
+    Anything that is neither a tracer nor an array of another library stands for the host.
+    """
+    if type(like) is not np.ndarray:
+        like = bottom(like)
+        if foreign(like):
+            return make(*args, **options, like=like)
+    return make(*args, **options)
+
+
+def array_of(x: Any) -> Any:
+    """Return an array or a tracer as it is, and anything else (a number, a list) as an array of NumPy."""
+    return x if type(x) is np.ndarray or hasattr(type(x), "__array_function__") else np.asarray(x)
+
+
+def is_array(x: Any) -> bool:
+    """Whether a value is an array, of NumPy or of another library, and no tracer."""
+    return isinstance(x, np.ndarray) or foreign(x)
+
+
+def on_host(x: Any) -> bool:
+    """Whether a value, traced or not, is NumPy's or a number."""
+    return type(x) is np.ndarray or not foreign(bottom(x))
+
+
+def device_of(x: Any) -> str | None:
+    """Name of the device on which an array lives; None for numbers, which belong to every device."""
+    x = bottom(x)
+    if foreign(x):
+        kind = type(x)
+        device = getattr(x, "device", None)
+        return f"{kind.__module__.split('.')[0]} {device if device is not None else kind.__name__}"
+    return "cpu" if isinstance(x, np.ndarray) else None
+
+
+def same_device(name: str, **arrays: Any) -> None:
+    """Raise unless all arrays (None is left out) live on one device.
+
+    Raises
+    ------
+    DeviceError
+        Names the operation and two arguments that are on different devices.
+    """
+    found = mixed(arrays.items())
+    if found is not None:
+        raise DeviceError(f"{name}: {found}")
+
+
+def mixed(arguments: Iterable[tuple[Any, Any]]) -> str | None:
+    """Say which two arguments live on different devices, and what to do; None if all are together."""
+    first: tuple[Any, str] | None = None
+    for label, x in arguments:
+        device = device_of(x)
+        if device is None:
+            continue
+        shown = f"{label} ({describe(x)})"
+        if first is None:
+            first = shown, device
+        elif device != first[1]:
+            target = "cpu" if first[1] == "cpu" else "cuda"
+            return (
+                f"{first[0]} is on {first[1]} and {shown} on {device}{user_line()}. Nothing is copied between devices "
+                f"unasked: move one of them, as with autodiff.device_put({label}, {target!r})."
+            )
+    return None
