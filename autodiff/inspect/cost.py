@@ -61,23 +61,23 @@ def _dense(step: Step) -> int:
 
 def _convolution(step: Step) -> int:
     """2 multiply-adds for each entry of a filter at each place of it, and the bias; padding counts as any pixel."""
-    filters = shape_of(step.operands[1])
+    filters: tuple[int, ...] = shape_of(step.operands[1])
     return 2 * step.size * math.prod(filters[1:]) + (step.size if len(step.operands) == 3 else 0)
 
 
 def _convolution_by_images(step: Step) -> int:
     """As many as forwards: each adjoint meets each entry of the filter that it came through."""
-    return 2 * _read(step) * math.prod(shape_of(step.operands[1])[1:])
+    return int(2 * _read(step) * math.prod(shape_of(step.operands[1])[1:]))
 
 
 def _convolution_by_filters(step: Step) -> int:
     """As many as forwards."""
-    return 2 * _size(step.operands[1]) * math.prod(step.params["kernel_shape"][1:])
+    return int(2 * _size(step.operands[1]) * math.prod(step.params["kernel_shape"][1:]))
 
 
 def _pooling(step: Step) -> int:
     """A comparison or an addition for each item of each window."""
-    return step.size * math.prod(step.params["at"].window)
+    return int(step.size * math.prod(step.params["at"].window))
 
 
 def _correlate(step: Step) -> int:

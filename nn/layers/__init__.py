@@ -2,10 +2,15 @@
 
 from nn.layers.activation import Activation
 from nn.layers.batch_norm import BatchNorm
+from nn.layers.blocks import Branches, Residual, inception
 from nn.layers.convolution import Conv2d
 from nn.layers.dense import Dense
 from nn.layers.dropout import Dropout
-from nn.layers.pooling import AvgPool2d, MaxPool2d
+from nn.layers.maxout import Maxout
+from nn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from nn.layers.resizing import ConvTranspose2d, Upsample2d, max_unpool2d
+from nn.layers.response_norm import LocalResponseNorm
+from nn.layers.separable import SeparableConv2d
 from nn.layers.sequential import Sequential
 from nn.layers.shape import Flatten
 
@@ -13,10 +18,20 @@ __all__ = [
     "Activation",
     "AvgPool2d",
     "BatchNorm",
+    "Branches",
     "Conv2d",
+    "ConvTranspose2d",
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool2d",
+    "LocalResponseNorm",
     "MaxPool2d",
+    "Maxout",
+    "Residual",
+    "SeparableConv2d",
     "Sequential",
+    "Upsample2d",
+    "inception",
+    "max_unpool2d",
 ]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from autodiff import ops
+from autodiff.core.errors import describe
+from autodiff.core.spec import shape_of
 from nn.layers.checks import check_float, layout_axis
 from nn.module import Layer, static
 
-__all__ = ["AvgPool2d", "MaxPool2d"]
+__all__ = ["AvgPool2d", "GlobalAvgPool2d", "MaxPool2d"]
 
 
 class _Pool(Layer):
@@ -101,3 +105,35 @@ class AvgPool2d(_Pool):
             count_include_pad=self.count_include_pad,
             layout=self.layout,
         )
+
+
+class GlobalAvgPool2d(Layer):
+    """Take the mean of each channel over all pixels: (N, C, H, W) becomes (N, C).
+
+    Parameters
+    ----------
+    layout : {"NCHW", "NHWC"}
+        Order of the axes of images.
+
+    Notes
+    -----
+    Lin, Chen and Yan, "Network in network" (2014).
+
+    Examples
+    --------
+    >>> GlobalAvgPool2d()(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[1.5, 5.5]])
+    """
+
+    layout: str = static(default="NCHW")
+
+    def __init__(self, *, layout: str = "NCHW") -> None:
+        layout_axis("GlobalAvgPool2d", layout)
+        self.layout = layout
+
+    def __call__(self, x: Any) -> Any:
+        """Return one number for each channel."""
+        check_float("GlobalAvgPool2d", x)
+        if len(shape_of(x)) != 4:
+            raise ValueError(f"GlobalAvgPool2d: the input must have 4 ({self.layout}) axes, but it is {describe(x)}.")
+        return np.mean(x, axis=(2, 3) if self.layout == "NCHW" else (1, 2))
