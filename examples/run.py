@@ -71,6 +71,11 @@ class Run:
         steps = quick if full is None or not self.full else full
         return min(steps, 10) if self.smoke else steps
 
+    def say(self, text: Any) -> None:
+        """Print what the table of figures cannot show, such as an evaluation trace; not when programs are checked."""
+        if self.out is not None:
+            print(f"\n{text}")
+
     @contextlib.contextmanager
     def picture(self, name: str = "", **subplots: Any) -> Iterator[Any]:
         """Draw into the axes that this yields, `plt.subplots(**subplots)` in the style of the project; then save them.
