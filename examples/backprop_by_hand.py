@@ -96,7 +96,7 @@ def recurrences(run: Run) -> list[Row]:
         rows += [agreement(f"{name}: dE/dw of layer {i}", a, b, note=note) for i, (a, b) in enumerate(pairs, 1)]
         shrunk = [w - 0.001 * g for w, g in zip(weights, by_hand, strict=True)]
         after = float(np.sum((t - layers(shrunk)[-1]) ** 2) / 2)
-        rows.append(Row(f"{name}: error, one step later", "", f"{value:.4f}, {after:.4f}", met=after < value))
+        rows.append(Row(f"{name}: error, one step later", "", f"{value:.4f}, {after:.4f}", met=bool(after < value)))
     return rows
 
 
