@@ -232,6 +232,7 @@ def test_only_what_is_read_has_a_derivative():
         (lambda x: al.qr(x, mode="no"), ValueError, r"mode must be 'full'"),
         (lambda x: al.rq(x[:, :2]), MissingRuleError, r"scipy.linalg.rq .*3 x 2"),
         (lambda x: al.polar(x, side="up"), ValueError, r"side must be 'right' or 'left'"),
+        (lambda x: al.polar(x * 0 + 1), np.linalg.LinAlgError, r"polar: .*64\[3,3\] lacks full rank.* jumps there"),
         (lambda x: al.logm(x, disp=False), MissingRuleError, r"disp=False"),
     ],
 )  # fmt: skip

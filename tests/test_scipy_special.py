@@ -328,7 +328,7 @@ def test_x_log_y_at_zero():
 def test_losses_at_their_joints():
     assert slopes(sc.huber, 1.0, 1.0) == (0, 1)
     assert slopes(sc.huber, -1.0, 2.0) == (0, 0)
-    assert slopes(sc.pseudo_huber, 0.0, 2.0) == (0, 0)
+    assert slopes(sc.pseudo_huber, 0.0, 2.0) == (2, 0)
 
 
 def test_ends_of_inverse_functions():

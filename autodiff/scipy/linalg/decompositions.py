@@ -9,7 +9,7 @@ import scipy.linalg as sl
 
 from autodiff.core import Operation, Sample, Spec, constant, explicit
 from autodiff.core.batching import each, stacked
-from autodiff.core.errors import describe
+from autodiff.core.errors import describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import adjoint, hermitian, matrices, square
 from autodiff.ops.linalg.triangular import solve_triangular
@@ -237,7 +237,12 @@ def rq(a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full",
 
 
 def _unitary_value(a: Any) -> Any:
-    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    if s.size and np.any(s[..., -1] <= max(a.shape[-2:]) * np.finfo(s.dtype).eps * s[..., 0]):
+        raise np.linalg.LinAlgError(
+            f"scipy.linalg.polar: a matrix of {describe(a)} lacks full rank{user_line()}: the unitary factor jumps "
+            "there and has no derivative. Factorise a matrix that has full rank, such as a + eps * np.eye(n)."
+        )
     return u @ vh
 
 

@@ -133,7 +133,8 @@ def _slant(delta: Any, r: Any) -> tuple[Any, Any]:
 
 def _pseudo_huber_by_delta(t: Any, _y: Any, delta: Any, r: Any) -> Any:
     u, s = _slant(delta, r)
-    return t * np.where(np.greater(delta, 0), delta * (u * u / (s + 1)) ** 2 / s, 0.0)
+    at_zero = np.where(np.equal(delta, 0), np.abs(r), 0.0)  # the limit
+    return t * np.where(np.greater(delta, 0), delta * (u * u / (s + 1)) ** 2 / s, at_zero)
 
 
 def _pseudo_huber_by_residual(t: Any, _y: Any, delta: Any, r: Any) -> Any:
@@ -146,7 +147,7 @@ elementwise(
     _pseudo_huber_by_delta,
     _pseudo_huber_by_residual,
     domain=((0.5, 2.0), (-2.0, 2.0)),
-    boundary=(Boundary((0.0, 2.0), (0.0, 0.0)), Boundary((-1.0, 2.0), (0.0, 0.0)), Boundary((1.0, 0.0), (0.0, 0.0))),
+    boundary=(Boundary((0.0, 2.0), (2.0, 0.0)), Boundary((-1.0, 2.0), (0.0, 0.0)), Boundary((1.0, 0.0), (0.0, 0.0))),
 )
 
 # -- exponentials and powers --------------------------------------------------------------------------------------

@@ -98,7 +98,9 @@ def _weighted(a: Any, b: Any, axis: Any, return_sign: bool) -> tuple[Any, Any, A
     rest = np.sum(np.where(largest, small, terms), axis=axis, keepdims=True)
     out = _log_of_total(total, part.astype(real.dtype), rest) + shift
     sign = np.sign(fixed(total))
-    return (out if return_sign else np.where(sign < 0, np.nan, out)).astype(dtype_of(total)), sign, top == -np.inf
+    if b is not None and not return_sign:
+        out = out * np.where(sign < 0, np.nan, 1.0)  # the derivative is NaN as well
+    return out.astype(dtype_of(total)), sign, top == -np.inf
 
 
 def softmax(x: Any, axis: Any = None) -> Any:
