@@ -28,10 +28,11 @@ def mark(start, stop, seen, failing=-1):
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 100])
 @pytest.mark.parametrize("workers", [1, 2, 4])
 @pytest.mark.parametrize("grain", [1, 3, 1000])
-def test_chunks_cover_the_range_once(count, workers, grain):
+@pytest.mark.parametrize("portion", [None, 1, 5, 1000])
+def test_chunks_cover_the_range_once(count, workers, grain, portion):
     seen = np.zeros(100, int)
     with threads(workers):
-        parallel_for(mark, count, seen, grain=grain)
+        parallel_for(mark, count, seen, grain=grain, portion=portion)
     np.testing.assert_array_equal(seen, np.arange(100) < count)
 
 
@@ -43,6 +44,28 @@ def test_errors_reach_the_caller_after_all_chunks_ended(failing):
     assert seen.sum() >= 75
     with threads(4):
         parallel_for(mark, 100, seen)  # the pool is still there
+
+
+def test_portions_are_taken_by_whoever_is_free():
+    """One thread waits in its first portion until the others have done all the rest."""
+    seen, held, lock = np.zeros(24, int), [], threading.Lock()
+    rest = threading.Event()
+
+    def work(start, stop):
+        with lock:
+            first = not held
+            held.append(start)
+        if first:
+            assert rest.wait(10)
+        seen[start:stop] += 1
+        if seen.sum() == 23:
+            rest.set()
+
+    with threads(4):
+        parallel_for(work, 24, portion=1)
+    np.testing.assert_array_equal(seen, 1)
+    with threads(4), pytest.raises(ZeroDivisionError, match="chunk with 60"):
+        parallel_for(mark, 100, np.zeros(100, int), 60, portion=1)
 
 
 def test_nested_loops_and_user_threads():

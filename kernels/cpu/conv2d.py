@@ -23,6 +23,7 @@ WINDOW_BYTES = 192 * 1024  # of the gathered window: it should stay in the secon
 LARGE_FILTERS = 512 * 1024  # bytes; they leave the second cache, so each block of output should be larger
 PIXELS = 1024  # summed up in one register tile of the weight gradient
 FLOPS_PER_THREAD = 5e6
+FLOPS_PER_PORTION = 4e7  # some 200 us
 
 
 def conv2d(
@@ -411,4 +412,5 @@ def _correlate(
         correlate, items, flat(x if x.flags.c_contiguous else np.ascontiguousarray(x)), _integers(x_strides),
         filters.reshape(-1), _integers(table.reshape(-1)), bias, out.reshape(-1), _integers(out_strides),
         _integers(sizes), activation, grain=-(-items // wanted),
+        portion=int(items * FLOPS_PER_PORTION / max(flops, 1.0)) + 1,
     )  # fmt: skip

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["num_threads", "parallel_for", "set_num_threads", "threads"]
 
 PATIENCE = 500.0  # microseconds that a thread waits awake: the Python between two kernels of a training step
+PORTIONS = 6  # chunks that a thread may take one by one, where they are worth a call each
 SETTLING = 2.0  # microseconds from the change of a cell to the release of the GIL
 
 
@@ -170,7 +171,9 @@ def threads(count: int) -> Iterator[None]:
         set_num_threads(before)
 
 
-def parallel_for(function: Callable[..., Any], count: int, *arguments: Any, grain: int = 1) -> None:
+def parallel_for(
+    function: Callable[..., Any], count: int, *arguments: Any, grain: int = 1, portion: int | None = None
+) -> None:
     """Call `function(start, stop, *arguments)` on contiguous chunks that together cover `range(count)`.
 
     Parameters
@@ -183,6 +186,10 @@ def parallel_for(function: Callable[..., Any], count: int, *arguments: Any, grai
         What every chunk receives, after its bounds.
     grain
         The smallest chunk worth a thread of its own.
+    portion
+        The smallest chunk worth a call of its own. With it the range is cut finer than there are threads, and each
+        takes the next chunk when it is done with one: a thread that is interrupted, or that runs on a slower
+        processor, leaves the rest to the others.
 
     Raises
     ------
@@ -202,15 +209,22 @@ def parallel_for(function: Callable[..., Any], count: int, *arguments: Any, grai
     """
     if count <= 0:
         return
-    chunks = min(num_threads(), max(count // max(grain, 1), 1))
-    if chunks == 1 or getattr(_pool.inside, "worker", False):
+    parts = min(num_threads(), max(count // max(grain, 1), 1))
+    if parts == 1 or getattr(_pool.inside, "worker", False):
         function(0, count, *arguments)
         return
-    _pool.ensure(chunks - 1)
+    _pool.ensure(parts - 1)
+    chunks = parts
+    if portion is not None:
+        chunks = max(parts, min(parts * PORTIONS, count // max(portion, 1)))
     bounds = [count * i // chunks for i in range(chunks + 1)]
-    jobs = [_Job(function, (bounds[i], bounds[i + 1], *arguments)) for i in range(1, chunks)]
+    if chunks == parts:
+        jobs = [_Job(function, (bounds[i], bounds[i + 1], *arguments)) for i in range(parts)]
+    else:
+        work = (function, bounds, counter(), arguments)
+        jobs = [_Job(_take_chunks, work) for _ in range(parts)]
+    own = jobs.pop(0)
     _pool.post(jobs)
-    own = _Job(function, (0, bounds[1], *arguments))
     own.run()
     for job in jobs:  # whatever happened: the other chunks still write into the caller's arrays
         _pool.wait(job.ended, 0)
@@ -218,3 +232,11 @@ def parallel_for(function: Callable[..., Any], count: int, *arguments: Any, grai
     for job in (own, *jobs):
         if job.error is not None:
             raise job.error
+
+
+def _take_chunks(function: Callable[..., Any], bounds: list[int], turn: Iterator[int], arguments: Any) -> None:
+    """Call the function on one chunk after the other; who is to take which is drawn from the iterator."""
+    for i in turn:
+        if i + 1 >= len(bounds):
+            return
+        function(bounds[i], bounds[i + 1], *arguments)
