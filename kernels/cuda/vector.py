@@ -6,7 +6,7 @@ from typing import Any
 
 from kernels.cuda.launch import SIMULATED
 
-__all__ = ["align_shared", "load4"]
+__all__ = ["align_shared", "clear", "copy", "load4"]
 
 if SIMULATED:
 
@@ -16,6 +16,22 @@ if SIMULATED:
 
     def align_shared():
         """Do nothing: the simulator's arrays need no alignment."""
+
+    def clear(count: int) -> Any:
+        """Return a function that writes zeros into a local array."""
+
+        def fill(x):
+            x[:count] = 0
+
+        return fill
+
+    def copy(count: int) -> Any:
+        """Return a function that copies one local array to another."""
+
+        def move(to, x):
+            to[:count] = x[:count]
+
+        return move
 
 else:
     from llvmlite import ir
@@ -54,3 +70,36 @@ else:
             return context.get_dummy_value()
 
         return types.none(), generate
+
+    def clear(count: int) -> Any:
+        """Return a function that writes zeros into a local array, without a loop: it may stay in registers."""
+
+        @intrinsic  # type: ignore[untyped-decorator]
+        def fill(typing: Any, x: Any) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+                for i in range(count):
+                    place = builder.gep(data, [ir.Constant(ir.IntType(64), i)])
+                    builder.store(ir.Constant(place.type.pointee, 0), place)
+                return context.get_dummy_value()
+
+            return types.none(x), generate
+
+        return fill
+
+    def copy(count: int) -> Any:
+        """Return a function that copies one local array to another, without a loop: the first stays in registers."""
+
+        @intrinsic  # type: ignore[untyped-decorator]
+        def move(typing: Any, to: Any, x: Any) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                pairs = zip(signature.args, arguments, strict=True)
+                ends = [context.make_array(kind)(context, builder, value).data for kind, value in pairs]
+                for i in range(count):
+                    there, here = (builder.gep(data, [ir.Constant(ir.IntType(64), i)]) for data in ends)
+                    builder.store(builder.load(here), there)
+                return context.get_dummy_value()
+
+            return types.none(to, x), generate
+
+        return move

@@ -131,3 +131,39 @@ def test_sums_stay_in_registers(compiled, dtype):
         main = main_loop(kernels[f"{name} {dtype}"]["ptx"], instruction)
         assert main.count(instruction) >= 64
         assert ".local" not in main
+
+
+TENSOR = ("f16", "bf16", "tf32")
+
+
+@pytest.mark.parametrize("kind", TENSOR)
+def test_tensor_cores_are_fed_as_intended(compiled, kind):
+    """The main loop has 64 products of a warp for 16 reads of fragments, 8 copies, and no memory of its own."""
+    target, kernels = compiled
+    names = [name for name in kernels if name.startswith(f"tensor_product_{kind}_")]
+    if int(target) < 80:
+        assert names == []
+        return
+    assert len(names) == 4
+    shape = "m16n8k8" if kind == "tf32" else "m16n8k16"
+    for name in names:
+        ptx, log = kernels[name]["ptx"], kernels[name]["log"]
+        main = main_loop(ptx, "mma.sync")
+        products = f"mma.sync.aligned.{shape}.row.col.f32.{kind}.{kind}.f32"
+        assert main.count("mma.sync") == main.count(products) == 64
+        assert ".local" not in main
+        assert ptx.count("cp.async.cg.shared.global") == 8
+        assert re.findall(r"cp\.async\.wait_group (\d);", ptx) == ["1", "0"]
+        along = [word == "terms" for word in name.split()[0].split("_")[-2:]]
+        turned = main.count("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16")
+        if kind == "tf32":
+            assert (turned, main.count("ldmatrix")) == (0, 8 * sum(along))
+            assert main.count("ld.shared.b32") == 32 * (2 - sum(along))
+            assert main.count("cvt.rna.tf32.f32") == 64
+        else:
+            assert (turned, main.count("ldmatrix")) == (8 * (2 - sum(along)), 16)
+        # Two blocks of 128 threads have room on a multiprocessor.
+        registers, shared, spills = used(log)
+        assert registers <= 255
+        assert shared == SHARED
+        assert spills == 0
