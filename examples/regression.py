@@ -330,7 +330,7 @@ def generalisation(run: Run) -> list[Row]:
             ax.plot(x, y, ".", color="0.55", label="points")
             ax.plot(x, powers(x, degree) @ w, color=PALETTE[1], label="fit")
             ax.axvline(0.6, color="0.5", ls=":")
-            ax.set(title=f"Degree {degree}", xlabel="x (seen up to 0.6)", ylim=(0, 6.5))
+            ax.set(title=f"Degree {degree}", xlabel="x (seen up to 0.6)", xticks=(-1, -0.5, 0, 0.5, 1), ylim=(0, 6.5))
         axes[0].set_ylabel("y")
         axes[0].legend(loc="upper left")
     return rows
