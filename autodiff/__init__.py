@@ -8,6 +8,7 @@ from typing import Any
 from autodiff import ops, tree
 from autodiff.core.allocator import keep_freed_memory
 from autodiff.core.spec import Spec
+from autodiff.device import device_put, from_dlpack
 from autodiff.inspect import EvaluationTrace, trace
 from autodiff.transforms.batching import vmap
 from autodiff.transforms.check import check_grads
@@ -25,7 +26,9 @@ __all__ = [
     "checkpoint",
     "custom_jvp",
     "custom_vjp",
+    "device_put",
     "eval_shape",
+    "from_dlpack",
     "grad",
     "hessian",
     "hvp",

@@ -1,7 +1,7 @@
 """Arrays of other libraries: the one place that says where a value lives.
 
 A rule is written with NumPy's functions, and these hand the call over to an array that is not NumPy's own (CuPy's, or
-one of the Python array API standard in `autodiff.core.standard`), as they do to tracers. What does not dispatch is the
+one of the array API standard in `autodiff.core.standard`), as they do to tracers. What does not dispatch is the
 making of an array from nothing: a rule that needs zeros or positions beside a value calls `made`, which makes them where
 the value lives. NumPy numbers and Python numbers belong to every device; NumPy arrays to the host alone.
 """
@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core.errors import DeviceError, describe, user_line
-from autodiff.core.level import Traced
+from autodiff.core.level import REFUSE, Traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["HOST", "array_of", "bottom", "device_of", "foreign", "is_array", "made", "mixed", "on_host", "same_device"]
+__all__ = [
+    "HOST",
+    "array_of",
+    "bottom",
+    "device_of",
+    "foreign",
+    "is_array",
+    "made",
+    "mixed",
+    "on_host",
+    "refuse_mixture",
+]
 
 
 #: Types whose values are known to be NumPy's or numbers: the short way.
@@ -81,17 +92,17 @@ def device_of(x: Any) -> str | None:
     return "cpu" if isinstance(x, np.ndarray) else None
 
 
-def same_device(name: str, **arrays: Any) -> None:
-    """Raise unless all arrays (None is left out) live on one device.
+def refuse_mixture(name: str, args: Iterable[Any]) -> None:
+    """Raise if the arguments of an operation live on different devices.
 
     Raises
     ------
     DeviceError
-        Names the operation and two arguments that are on different devices.
+        Names the operation and the first two arguments that are on different devices.
     """
-    found = mixed(arrays.items())
+    found = mixed((f"argument {i}", x) for i, x in enumerate(args))
     if found is not None:
-        raise DeviceError(f"{name}: {found}")
+        raise DeviceError(f"{name}: {found}") from None
 
 
 def mixed(arguments: Iterable[tuple[Any, Any]]) -> str | None:
@@ -108,6 +119,9 @@ def mixed(arguments: Iterable[tuple[Any, Any]]) -> str | None:
             target = "cpu" if first[1] == "cpu" else "cuda"
             return (
                 f"{first[0]} is on {first[1]} and {shown} on {device}{user_line()}. Nothing is copied between devices "
-                f"unasked: move one of them, as with autodiff.device_put({label}, {target!r})."
+                f"unasked: move one of them with autodiff.device_put(..., {target!r})."
             )
     return None
+
+
+REFUSE.append(refuse_mixture)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from autodiff.core.errors import leaked_tracer, unmasked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from autodiff.core.operation import Operation
 
@@ -90,6 +90,10 @@ def reopened(levels: tuple[Level, ...]) -> Iterator[None]:
         _active.set(before)
 
 
+#: Raises an error that says more, if the arguments of an operation live on different devices; see `backend`.
+REFUSE: list[Callable[[str, tuple[Any, ...]], None]] = []
+
+
 class Traced:
     """What `bind` looks for: anything that belongs to a level."""
 
@@ -108,8 +112,12 @@ def bind(op: Operation, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if isinstance(a, Traced) and a.level.depth > depth:
             top = a.level
             depth = top.depth
-    if top is None:
-        return op.fn(*args, **params)
-    if top.closed:
-        raise leaked_tracer(op.name, top.transform)
-    return top.process(op, args, params)
+    try:
+        if top is None:
+            return op.fn(*args, **params)
+        if top.closed:
+            raise leaked_tracer(op.name, top.transform)
+        return top.process(op, args, params)
+    except TypeError:
+        REFUSE[0](op.name, args)
+        raise

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from autodiff.core.backend import refuse_mixture
 from autodiff.core.level import Traced, bind
 from autodiff.core.linear import transposed_rule
 from autodiff.core.samples import Boundary, Sample, draw_elementwise
@@ -42,19 +43,9 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 __all__ = [
-    "FUNCTIONS",
-    "REGISTRY",
-    "UFUNCS",
-    "Boundary",
-    "Operation",
-    "Sample",
-    "constant",
-    "elementwise",
-    "explicit",
-    "implements",
-    "linear",
-    "multilinear",
-]
+    "FUNCTIONS", "REGISTRY", "UFUNCS", "Boundary", "Operation", "Sample",
+    "constant", "elementwise", "explicit", "implements", "linear", "multilinear",
+]  # fmt: skip
 
 
 class Operation:
@@ -511,7 +502,11 @@ class Binary(Operation):
             return bind(self, (a, b), {})
         if level.closed:
             return bind(self, (a, b), {})
-        y = self.call(x, z)
+        try:
+            y = self.call(x, z)
+        except TypeError:
+            refuse_mixture(self.name, (x, z))
+            raise
         try:
             keep_y, keep_x, keep_z = self._keep[active]
         except AttributeError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.backend import HOST, foreign
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import (
     Call,
@@ -189,8 +190,16 @@ def _base(x: Any) -> Any:
 def _own(x: Any, taken: set[int]) -> Any:
     """Copy an array whose memory another result or a seed uses, or that cannot be written to."""
     if type(x) is not np.ndarray:
-        return x
-    if not x.flags.writeable or id(_base(x)) in taken:
+        if type(x) in HOST or not foreign(x):
+            return x
+        root = x
+        while getattr(root, "base", None) is not None:
+            root = root.base
+        repeats = any(n > 1 and not s for n, s in zip(x.shape, x.strides, strict=True))
+        if repeats or id(root) in taken or id(x) in taken:
+            x = x.copy()
+        taken.add(id(root))
+    elif not x.flags.writeable or id(_base(x)) in taken:
         x = x.copy()
     taken.add(id(_base(x)))
     return x

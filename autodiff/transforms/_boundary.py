@@ -9,7 +9,8 @@ import numpy as np
 from autodiff import tree
 from autodiff.core.abstract import constant_like
 from autodiff.core.assignment import settled
-from autodiff.core.errors import DifferentiationError, describe, leaked_tracer
+from autodiff.core.backend import HOST, foreign, mixed
+from autodiff.core.errors import DeviceError, DifferentiationError, describe, leaked_tracer
 from autodiff.core.reverse import expand
 from autodiff.core.spec import Spec, dtype_of, shape_of
 from autodiff.core.tracer import Tracer
@@ -178,6 +179,10 @@ def _check_tangent(name: str, t: Any, like: Any, names: Callable[[int], tuple[st
     if want.dtype.kind not in "fc":
         return None
     dtype = dtype_of(t)
+    if type(like) not in HOST or type(t) not in HOST:
+        what, of = names(i) if foreign(like) or foreign(t) else ("", "")
+        if what and (found := mixed(((of, like), (what, t)))):
+            raise DeviceError(f"{name}: {found}")
     if shape_of(t) != want.shape:
         what, of = names(i)
         raise ValueError(

@@ -1,0 +1,257 @@
+"""Arrays that are not NumPy's: every operation on an array that behaves as CuPy's do, and the ways between devices."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import autodiff
+from autodiff import device, device_put, from_dlpack, grad, jvp, ops, vjp, vmap
+from autodiff.core.errors import ConversionError, DeviceError
+from tests.device_array import DeviceArray, put
+from tests.test_registry import OPERATIONS, cases
+
+#: SciPy's functions of which a rule works in NumPy's memory (series, quadrature, LAPACK): they refuse other arrays.
+HOST_ONLY = {
+    *("beta", "betainc", "betainc_by_parameter", "betaincc", "betainccinv", "betaincinv", "betaln", "binom"),
+    *("dawsn", "elliptic_integral", "erfcx", "expm", "expm_derivative", "expn", "gamma", "gammainc"),
+    *("gammainc_by_parameter", "gammaincc", "gammainccinv", "gammaincinv", "gammaln"),
+    *("hyperbolic_sine_integral", "jacobi_am", "jacobi_cn", "jacobi_dn", "jacobi_sn", "lambertw"),
+    *("lfilter_recursion", "log_ndtr", "loggamma", "logm", "logm_derivative", "lu_packed", "ndtri_exp", "poch"),
+    *("polar_unitary", "polygamma", "psi", "rgamma", "riemann_zeta", "sine_integral", "solve_banded"),
+    *("solve_sylvester", "sph_harm_y", "spherical_in", "spherical_jn", "spherical_kn", "spherical_yn", "sqrtm"),
+    *("sqrtm_derivative", "stdtr", "stdtrit", "zeta", "zetac"),
+}
+#: What they say: CuPy's own errors, or that the devices are mixed.
+REFUSED = r"Implicit conversion|Unsupported type|no implementation found|is on"
+
+
+@pytest.fixture(autouse=True)
+def fake_device(monkeypatch):
+    monkeypatch.setitem(
+        device.DEVICES, "fake", device.Device(lambda x, _: put(x), lambda x: isinstance(x, DeviceArray))
+    )
+
+
+def bare(x):
+    return tuple(map(bare, x)) if isinstance(x, tuple) else x._host
+
+
+def same(got, want):
+    for g, w in zip(*((v if isinstance(v, tuple) else (v,)) for v in (got, want)), strict=True):
+        assert type(g) is DeviceArray
+        assert g.dtype == w.dtype
+        np.testing.assert_allclose(g._host, w, rtol=1e-9, atol=1e-12)
+
+
+def moved(case):
+    """The same case on the device."""
+    twin = case.with_args(lambda a: a)
+    twin.args = [put(a) if hasattr(a, "dtype") else a for a in case.args]
+    twin.xs = tuple(twin.args[i] for i in twin.active)
+    return twin
+
+
+def arrays_only(op):
+    return [case for case in cases(op) if all(hasattr(x, "dtype") for x in case.xs)]
+
+
+def phi(case, w, v):
+    def scalar(*xs):
+        y = case.f(*xs)
+        return np.sum(np.real(w * y + v * y * y))
+
+    return scalar
+
+
+def checked(op):
+    """Value, both modes and two mixtures of the second order, on the device and on the host."""
+    found = arrays_only(op)
+    for case in found:
+        there, ts = moved(case), case.direction()
+        dts = tuple(map(put, ts))
+        y, pull = vjp(case.f, *case.xs)
+        same(there.f(*there.xs), y)
+        same(jvp(there.f, there.xs, dts)[1], jvp(case.f, case.xs, ts)[1])
+        ct = case.draw(y)
+        same(vjp(there.f, *there.xs)[1](put(ct)), pull(ct))
+        if not op.smooth or case is not found[0]:
+            continue
+        w, v, every = case.draw(y), case.draw(y), tuple(range(len(ts)))
+        far, near = phi(there, put(w), put(v)), phi(case, w, v)
+        same(jvp(grad(far, every), there.xs, dts)[1], jvp(grad(near, every), case.xs, ts)[1])
+        along = lambda f, t: lambda *xs: jvp(f, xs, t)[1]
+        same(grad(along(far, dts), every)(*there.xs), grad(along(near, ts), every)(*case.xs))
+
+
+def quietly_checked(op):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of the values themselves
+        checked(op)
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERATIONS) - HOST_ONLY - {"device_put"}))
+def test_operation_on_a_device(name):
+    quietly_checked(OPERATIONS[name])
+
+
+@pytest.mark.parametrize("name", sorted(HOST_ONLY))
+def test_operation_of_the_host_refuses_other_arrays(name):
+    with pytest.raises(TypeError, match=REFUSED):
+        quietly_checked(OPERATIONS[name])
+
+
+# -- programs ------------------------------------------------------------------------------------------------
+
+
+def network(w, x):
+    h = np.tanh(np.atleast_2d(x) @ w["first"] + w["bias"])
+    y = np.zeros_like(h)
+    y[:, 1:] = h[:, :-1] * 2
+    return np.mean(np.where(y > 0, y, 0.1 * y)[::2] ** 2) + np.max(h) + np.sum(h[np.array([0, 0, -1])])
+
+
+def test_program():
+    rng = np.random.default_rng(3)
+    w, x = {"first": rng.normal(size=(3, 4)), "bias": rng.normal(size=4)}, rng.normal(size=(5, 3))
+    want = grad(network)(w, x)
+    got = grad(network)(device_put(w, "fake"), put(x))
+    same(got["first"], want["first"])
+    same(got["bias"], want["bias"])
+    examples = vmap(grad(network), in_axes=(None, 0))
+    same(examples(device_put(w, "fake"), put(x))["bias"], examples(w, x)["bias"])
+
+
+def test_positions_on_the_device():
+    x, i = np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2])
+    f = lambda x, i: np.sum(x[i] ** 2)
+    same(grad(f)(put(x), put(i)), grad(f)(x, i))
+    along = lambda x, i: jvp(grad(lambda x: f(x, i)), (x,), (x,))[1]
+    same(along(put(x), put(i)), along(x, i))
+    same(grad(lambda x: np.sum(x[x > put(np.array(1.5))] ** 2))(put(x)), np.array([0.0, 4.0, 8.0]))
+
+
+def test_results_are_not_shared():
+    a, b = autodiff.grad(lambda a, b: np.sum(a + b), (0, 1))(put(np.ones(3)), put(np.ones(3)))
+    a += 1.0
+    same(b, np.ones(3))
+
+
+# -- ways across ---------------------------------------------------------------------------------------------
+
+
+def test_device_put_of_trees():
+    tree = {"w": np.arange(3.0, dtype=np.float32), "n": 2, "name": "x", "more": [np.float64(1.5), (np.arange(2),)]}
+    there = device_put(tree, "fake")
+    assert type(there["w"]) is DeviceArray
+    assert there["w"].dtype == np.float32
+    assert there["n"] == 2
+    assert there["name"] == "x"
+    assert there["more"][0] == 1.5
+    assert device_put(there, "fake")["w"] is there["w"]
+    back = device_put(there, "cpu")
+    assert type(back["w"]) is np.ndarray
+    np.testing.assert_array_equal(back["more"][1][0], [0, 1])
+    assert device_put(tree, "cpu")["w"] is tree["w"]
+
+
+def test_device_put_is_differentiable_in_both_modes():
+    x, t = np.arange(3.0), np.array([1.0, -1.0, 2.0])
+    f = lambda x: np.sum(device_put(device_put(x, "fake") ** 3, "cpu") * x)
+    np.testing.assert_allclose(grad(f)(x), 4 * x**3)
+    np.testing.assert_allclose(jvp(grad(f), (x,), (t,))[1], 12 * x**2 * t)
+    np.testing.assert_allclose(grad(lambda x: jvp(f, (x,), (t,))[1])(x), 12 * x**2 * t)
+    y, pull = vjp(lambda x: device_put(x, "fake"), x)
+    same(y, x)
+    assert type(pull(put(t))[0]) is np.ndarray
+    same(jvp(lambda x: device_put(x, "fake"), (x,), (t,))[1], t)
+    with pytest.raises(DeviceError, match=r"pullback: value .* is on tests fake:0 and cotangent"):
+        pull(t)
+
+
+def test_device_put_errors():
+    with pytest.raises(ValueError, match=r"there is no device 'tpu'; the devices are 'cpu', 'cuda'"):
+        device_put(np.ones(2), "tpu")
+    with pytest.raises(ValueError, match="no device 'cpu:1'"):
+        device_put(np.ones(2), "cpu:1")
+
+
+def test_without_cupy_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "cupy", None)
+    with pytest.raises(ImportError, match=r'pip install "autodiff-engine\[cuda\]"'):
+        device_put(np.ones(2), "cuda")
+
+
+def test_without_a_driver_the_error_says_so(monkeypatch):
+    class Runtime:
+        @staticmethod
+        def getDeviceCount():  # noqa: N802 - CUDA's name
+            raise RuntimeError("cudaErrorInsufficientDriver")
+
+    cupy = type("cupy", (), {"cuda": type("cuda", (), {"runtime": Runtime})})
+    monkeypatch.setitem(__import__("sys").modules, "cupy", cupy)
+    with pytest.raises(RuntimeError, match="finds no CUDA driver or device"):
+        device_put(np.ones(2), "cuda")
+
+
+MIXTURES = {
+    "multiply": lambda x: x * np.ones(3),
+    "add": lambda x: np.ones(3) + x,
+    "matmul": lambda x: x @ np.ones(3),
+    "concatenate": lambda x: np.concatenate([x, np.ones(2)]),
+    "where": lambda x: np.where(np.ones(3) > 0, x, 0.0),
+    "dense": lambda x: ops.dense(x[None], np.ones((3, 2)), np.ones(2)),
+}
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+@pytest.mark.parametrize("mode", [grad, lambda f: lambda x: jvp(f, (x,), (x,))])
+def test_mixing_devices_names_both_arguments(name, mode):
+    with pytest.raises(
+        DeviceError, match=rf"{name}: argument \d \(.*\) is on .* and argument \d \(.*\) on .*device_put"
+    ):
+        mode(lambda x: np.sum(MIXTURES[name](x)))(put(np.ones(3)))
+
+
+def test_tangents_live_where_the_primals_do():
+    with pytest.raises(DeviceError, match=r"jvp: primals\[0\] .* is on tests fake:0 and tangents\[0\]"):
+        jvp(np.sin, (put(np.ones(2)),), (np.ones(2),))
+
+
+# -- DLPack --------------------------------------------------------------------------------------------------
+
+
+def test_from_dlpack_shares_memory():
+    x = np.arange(3.0)
+    y = from_dlpack(x)
+    y[0] = 7.0
+    assert x[0] == 7.0
+
+
+def test_from_dlpack_of_a_tensor():
+    torch = pytest.importorskip("torch")
+    t = torch.arange(3.0)
+    x = from_dlpack(t)
+    t[0] = 5.0
+    assert x.dtype == np.float32
+    np.testing.assert_array_equal(grad(lambda x: np.sum(x**2))(x), [10.0, 2.0, 4.0])
+    assert torch.from_dlpack(x).data_ptr() == t.data_ptr()
+
+
+def test_from_dlpack_errors():
+    with pytest.raises(TypeError, match="list has no __dlpack__"):
+        from_dlpack([1.0])
+    with pytest.raises(ConversionError, match=r"from_dlpack\(\)"):
+        grad(lambda x: np.sum(from_dlpack(x)))(np.ones(2))
+
+    class Elsewhere:
+        shape, dtype = (2,), np.dtype(float)
+
+        def __dlpack__(self):
+            raise NotImplementedError
+
+        def __dlpack_device__(self):
+            return (8, 0)
+
+    with pytest.raises(DeviceError, match="device of DLPack's type 8"):
+        from_dlpack(Elsewhere())
