@@ -38,6 +38,7 @@ from nn.activations import (
 )
 from nn.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint, save_weights
 from nn.history import History
+from nn.importing import import_weights, read_tensors
 from nn.inspection import count_parameters, named_leaves, parameters, states, summary
 from nn.layers import (
     Activation,
@@ -123,6 +124,7 @@ __all__ = [
     "gelu",
     "hard_sigmoid",
     "hard_tanh",
+    "import_weights",
     "inception",
     "init",
     "initialisers",
@@ -143,6 +145,7 @@ __all__ = [
     "parameter",
     "parameters",
     "predict",
+    "read_tensors",
     "relu",
     "relu6",
     "replace",
