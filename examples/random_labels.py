@@ -308,7 +308,9 @@ def activations(run: Run) -> list[Row]:
         p, loss = end(x)[:, 0], float(clipped_bce(end(x), y))
         stuck = f"{100 * np.mean((p <= EPS) | (p >= 1 - EPS)):.0f} % of outputs are cut off"
         row = (
-            loss_row(f"{name}: loss after", after, loss)
+            loss_row(
+                f"{name}: loss after", after, loss, f"from {clipped_bce(start(x), y):.3f}; the text's from {before}"
+            )
             if "sigmoid" in name
             else Row(f"{name}: loss after", after, f"{loss:.4f}", stuck)
         )

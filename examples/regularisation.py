@@ -279,7 +279,14 @@ def _draw_norms(run: Run, strength: float) -> None:
         right.plot(*(circle / np.sum(np.abs(circle), axis=0)), color=PALETTE[1], label="L1")
         right.plot([-1, 1], [0, 0], color=PALETTE[2], lw=3, label="L0 (one weight)")
         right.plot([0, 0], [-1, 1], color=PALETTE[2], lw=3)
-        right.set(title="Weights of one size", xlabel="$w_1$", ylabel="$w_2$", aspect="equal")
+        right.set(
+            title="Weights of one size",
+            xlabel="$w_1$",
+            ylabel="$w_2$",
+            aspect="equal",
+            xticks=(-1, 0, 1),
+            yticks=(-1, 0, 1),
+        )
         right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 
