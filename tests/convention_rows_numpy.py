@@ -432,6 +432,15 @@ def into_plain_memory():
         grad(lambda x: np.zeros(3).__setitem__(0, x[0]))(V)
 
 
+@row("`out=` of a comparison, a position, a rounding into a plain array")
+def constants_into_plain_memory():
+    bits = np.zeros(3, bool)
+    assert grad(lambda x: np.sum(x * np.greater(x, 1.0, out=bits)))(V).tolist() == [0, 1, 1]
+    assert bits.tolist() == [False, True, True]
+    with pytest.raises(AssignmentError, match="plain array"):
+        grad(lambda x: np.sum(np.multiply(x, 2.0, out=np.zeros(3))))(V)
+
+
 @row("complex into real")
 def complex_into_real():
     with pytest.warns(np.exceptions.ComplexWarning):

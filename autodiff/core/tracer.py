@@ -86,15 +86,16 @@ class Tracer(Traced):
     ) -> Any:
         """Apply a ufunc and write the result into ``out``."""
         what = ufunc_name(ufunc) if method == "__call__" else f"{ufunc_name(ufunc)}.{method}"
-        for target in out:
-            if target is not None and not isinstance(target, Tracer):
-                raise writing(f"{what} with out= (or an augmented assignment)", _first_traced(inputs), target)
+        if not any(isinstance(target, Tracer) for target in out):
+            what = f"{what} with out= (or an augmented assignment)"
+        else:
+            what = f"{what} with out="
         where = kwargs.pop("where", True) if method == "__call__" else True
         if any(isinstance(x, Tracer) for x in inputs):
             result = self._uncommon_ufunc(ufunc, method, inputs, kwargs)
         else:
             result = getattr(ufunc, method)(*inputs, **kwargs)
-        return OUT[0](f"{what} with out=", result, out, where)
+        return OUT[0](what, result, out, where)
 
     def __array_function__(self, func: Any, _types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         rule = FUNCTIONS.get(func)
@@ -272,8 +273,6 @@ def _into_out(func: Any, rule: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     if out is None:
         return rule(*args, **kwargs)
     what = f"{_qualified(func)} with out="
-    if not isinstance(out, Tracer):
-        raise writing(what, _first_traced(args), out)
     traced = any(isinstance(x, Tracer) for x in (*args, *kwargs.values()))
     return OUT[0](what, (rule if traced or func not in FUNCTIONS else func)(*args, **kwargs), out)
 

@@ -138,8 +138,7 @@ def update(x: Any, result: Any, name: str) -> Any:
     """Give `x` the result of an augmented assignment, or of an operation with ``out=x``."""
     shape, dtype = shape_of(x), dtype_of(x)
     if shape_of(result) != shape:
-        wide = np.broadcast_shapes(shape_of(result), shape)
-        if wide != shape:
+        if not _fits(shape_of(result), shape):
             raise ValueError(
                 f"{name}: the result has the shape {shape_of(result)}, which does not fit into {describe(x)}"
                 f"{user_line()}. Make a new array instead: y = y + x."
@@ -158,6 +157,14 @@ def update(x: Any, result: Any, name: str) -> Any:
     else:
         share(x).rewrite(_in_order_of(x, np.array(result)))
     return x
+
+
+def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
+    """Whether an array of one shape can be broadcast to another."""
+    try:
+        return np.broadcast_shapes(shape, into) == into
+    except ValueError:
+        return False
 
 
 def _in_order_of(x: Any, value: Any) -> Any:
@@ -194,7 +201,10 @@ def write_out(what: str, result: Any, out: Any, where: Any = True) -> Any:
     if type(result) is tuple:
         return tuple([r if o is None else write_out(what, r, o, where) for r, o in zip(result, out, strict=True)])
     if not isinstance(out, Tracer):
-        raise writing(f"{what} with out= (or an augmented assignment)", result, out)
+        if isinstance(result, Tracer) or isinstance(where, Tracer):
+            raise writing(what, result, out)
+        np.copyto(out, result, casting="same_kind", where=where)  # a constant, such as a comparison
+        return out
     if where is not True:
         result = np.where(where, result, out)
     return update(out, result, what)

@@ -9,9 +9,9 @@ import numpy as np
 from autodiff.core import Operation, Sample, Spec, implements, install_method, linear
 from autodiff.core.backend import made
 from autodiff.core.batching import along
-from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.joining import concatenate, stack
+from autodiff.ops.products import as_array
 from autodiff.ops.reductions import _sum_dtype
 
 __all__ = ["cumprod", "cumsum", "diff", "gradient", "trapezoid"]
@@ -111,9 +111,7 @@ _cumprod = Operation(
 )
 
 
-def _prepared(name: str, a: Any, axis: Any, dtype: Any, out: Any) -> tuple[Any, int]:
-    if out is not None:
-        raise missing_rule(name, " with the keyword out=")
+def _prepared(a: Any, axis: Any, dtype: Any) -> tuple[Any, int]:
     a = stack(a) if isinstance(a, (list, tuple)) else a
     if dtype is not None:
         a = a.astype(dtype)
@@ -124,14 +122,18 @@ def _prepared(name: str, a: Any, axis: Any, dtype: Any, out: Any) -> tuple[Any, 
 @implements(np.cumsum)
 def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     """Running sum along an axis."""
-    a, axis = _prepared("np.cumsum", a, axis, dtype, out)
+    if out is not None:  # of the method: the function comes back without it
+        return np.cumsum(a, axis, dtype, out)
+    a, axis = _prepared(a, axis, dtype)
     return _cumsum(a, axis=axis)
 
 
 @implements(np.cumprod)
 def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     """Running product along an axis; its derivatives are right through zeros."""
-    a, axis = _prepared("np.cumprod", a, axis, dtype, out)
+    if out is not None:
+        return np.cumprod(a, axis, dtype, out)
+    a, axis = _prepared(a, axis, dtype)
     return _cumprod(a, axis=axis)
 
 
@@ -193,7 +195,8 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Differences of neighbours of the flattened array."""
     d = diff(np.ravel(ary))
-    parts = [np.ravel(x) for x in (to_begin, d, to_end) if x is not None]
+    dtype = dtype_of(d)
+    parts = [np.ravel(x if x is d else as_array(x).astype(dtype)) for x in (to_begin, d, to_end) if x is not None]
     return concatenate(parts) if len(parts) > 1 else d
 
 

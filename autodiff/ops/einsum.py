@@ -17,7 +17,7 @@ import numpy as np
 
 from autodiff.core import Sample, Spec, implements, multilinear
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.products import as_array, no_out
+from autodiff.ops.products import as_array
 
 __all__ = ["einsum"]
 
@@ -111,7 +111,6 @@ def einsum(
     *operands: Any, out: Any = None, optimize: Any = False, dtype: Any = None, order: str = "K", casting: str = "safe"
 ) -> Any:
     """Sum of products over indices; `order` only concerns memory and is not used."""
-    no_out("np.einsum", out)
     subscripts, arrays = _arguments(operands)
     if dtype is not None:
         arrays = [_cast(x, np.dtype(dtype), casting) for x in arrays]

@@ -10,7 +10,6 @@ import numpy as np
 from autodiff.core import Boundary, Operation, Sample, Spec, constant, explicit, implements, install_method
 from autodiff.core.backend import array_of
 from autodiff.core.batching import pointwise
-from autodiff.core.errors import missing_rule
 from autodiff.core.spec import shape_of
 from autodiff.core.tracer import concrete
 
@@ -62,7 +61,7 @@ _isclose = constant(np.isclose)
 def round(a: Any, decimals: Any = 0, out: Any = None) -> Any:  # noqa: A001 - NumPy's name
     """Round to a number of decimals: a constant."""
     if out is not None:
-        raise missing_rule("np.round", " with the keyword out=")
+        return np.round(a, decimals, out)
     return _round(a, decimals=decimals)
 
 

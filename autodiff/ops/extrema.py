@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, concrete, constant, implements, install_method
+from autodiff.core.backend import made, on_host
 from autodiff.core.batching import along
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.reductions import NOT_GIVEN, _refuse, as_array, flag, masked, reduced_shape, reduction_samples, spread
+from autodiff.ops.reductions import NOT_GIVEN, as_array, flag, masked, reduced_shape, reduction_samples, spread
 
 __all__ = ["argmax", "argmin", "max", "min", "ptp"]
 
@@ -76,7 +77,9 @@ def min(  # noqa: A001 - NumPy's name
 def _reduced(
     name: str, op: Operation, pair: np.ufunc, a: Any, axis: Any, out: Any, keepdims: Any, initial: Any, where: Any
 ) -> Any:
-    _refuse(f"np.{name}", out=out)
+    if out is not None:  # of the method: the function comes back without it
+        start = {} if initial is None or initial is NOT_GIVEN else {"initial": initial}
+        return getattr(np, name)(a, axis, out, keepdims, where=where, **start)
     a = as_array(a)
     initial = None if initial is NOT_GIVEN else initial
     if where is not True:
@@ -84,7 +87,8 @@ def _reduced(
             raise ValueError(f"np.{name}: where= needs initial=, the result for no element at all.")
         a = masked(a, where, -np.inf if pair is np.maximum else np.inf)
     if 0 in shape_of(a) and initial is not None and a.size == 0:
-        return np.broadcast_to(initial, reduced_shape(shape_of(a), axis, flag(keepdims))) * 1
+        shape = reduced_shape(shape_of(a), axis, flag(keepdims))
+        return np.broadcast_to(initial, shape) * 1 if on_host(a) else made(np.full, a, shape, initial, dtype_of(a))
     y = op(a, axis=axis, keepdims=flag(keepdims))
     return y if initial is None else pair(y, initial)
 
@@ -92,7 +96,6 @@ def _reduced(
 @implements(np.ptp)
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
     """Largest minus smallest."""
-    _refuse("np.ptp", out=out)
     return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
 
 
@@ -153,14 +156,16 @@ _argmin = _position(np.argmin)
 @implements(np.argmax)
 def argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
     """Position of the largest element: a constant."""
-    _refuse("np.argmax", out=out)
+    if out is not None:
+        return np.argmax(a, axis, out, keepdims=flag(keepdims))
     return _argmax(as_array(a), axis=axis, keepdims=flag(keepdims))
 
 
 @implements(np.argmin)
 def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
     """Position of the smallest element: a constant."""
-    _refuse("np.argmin", out=out)
+    if out is not None:
+        return np.argmin(a, axis, out, keepdims=flag(keepdims))
     return _argmin(as_array(a), axis=axis, keepdims=flag(keepdims))
 
 

@@ -11,7 +11,6 @@ from autodiff.core import Operation, Sample, Spec, implements
 from autodiff.core.abstract import constant_like
 from autodiff.core.backend import foreign
 from autodiff.core.batching import along
-from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 
 if TYPE_CHECKING:
@@ -138,10 +137,8 @@ _stack = _joining(
 )
 
 
-def operands(name: str, arrays: Any, dtype: Any = None, out: Any = None, casting: Any = "same_kind") -> list[Any]:
+def operands(name: str, arrays: Any, dtype: Any = None, casting: Any = "same_kind") -> list[Any]:
     """Return the operands of a join as arrays and tracers."""
-    if out is not None:
-        raise missing_rule(f"np.{name}", " with the keyword out=")
     if not isinstance(arrays, (list, tuple)):
         arrays = list(arrays)  # a traced array is joined along its first axis
     if not arrays:
@@ -161,7 +158,7 @@ def concatenate(
     arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
 ) -> Any:
     """Join along an existing axis; None joins the flattened arrays."""
-    xs = operands("concatenate", arrays, dtype, out, casting)
+    xs = operands("concatenate", arrays, dtype, casting)
     if axis is None:
         xs, axis = [np.reshape(x, (-1,)) for x in xs], 0
     if not shape_of(xs[0]):
@@ -176,7 +173,7 @@ def concatenate(
 @implements(np.stack)
 def stack(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """Join along a new axis."""
-    xs = operands("stack", arrays, dtype, out, casting)
+    xs = operands("stack", arrays, dtype, casting)
     return _stack(*xs, axis=position("stack", axis, len(shape_of(xs[0])) + 1))
 
 

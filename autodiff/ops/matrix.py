@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Operation, Sample, Spec, implements, install_method, linear
+from autodiff.core import Operation, Sample, Spec, Tracer, implements, install_method, linear
 from autodiff.core.assignment import READ, Step
 from autodiff.core.backend import made
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.products import as_array, matmul, no_out, swapped
+from autodiff.ops.products import as_array, matmul, swapped
 from autodiff.ops.shape import linked
 
 __all__ = ["diag", "diagonal", "matrix_power", "multi_dot", "polyval", "trace", "tril", "triu", "vander"]
@@ -119,7 +119,8 @@ def diagflat(v: Any, k: int = 0) -> Any:
 @implements(np.trace)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
     """Sum of a diagonal."""
-    no_out("np.trace", out)
+    if out is not None:  # of the method: the function comes back without it
+        return np.trace(a, offset, axis1, axis2, dtype, out)
     return np.sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
@@ -204,7 +205,6 @@ def matrix_power(a: Any, n: int) -> Any:
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     """Product of several matrices in the cheapest order; the first and the last may be vectors."""
-    no_out("np.linalg.multi_dot", out)
     arrays = [as_array(x) for x in arrays]
     if len(arrays) < 2:
         raise ValueError("np.linalg.multi_dot: expecting at least two arrays.")
@@ -257,7 +257,8 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # no
 def polyval(p: Any, x: Any) -> Any:
     """Polynomial with the coefficients `p`, highest power first, by Horner's rule."""
     x = as_array(x)
-    p = p if isinstance(p, (list, tuple)) else as_array(p)
+    if not isinstance(p, (list, tuple)) or not any(isinstance(c, Tracer) for c in p):
+        p = as_array(p)
     y = made(np.zeros, x, shape_of(x), dtype_of(x))
     for k in range(len(p)):
         y = y * x + p[k] if k else y + p[k]

@@ -149,8 +149,8 @@ def _implement(name: str, scale: float) -> Any:
         interpolation: Any = None,
     ) -> Any:
         """Quantiles by any of NumPy's methods."""
-        if out is not None or interpolation is not None:
-            raise missing_rule(f"np.{name}", " with out= or interpolation=")
+        if interpolation is not None:
+            raise missing_rule(f"np.{name}", " with the keyword interpolation=")
         if weights is not None:
             return _weighted(name, a, q, weights, axis, method, keepdims)
         weak = type(concrete(q)) in {int, float}
@@ -171,8 +171,6 @@ _implement("nanpercentile", 100)
 @implements(np.median)
 def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
     """Middle of the sorted entries; of two middle ones, the mean."""
-    if out is not None:
-        raise missing_rule("np.median", " with the keyword out=")
     lines, kept = _as_lines(as_array(a), axis)
     n = shape_of(lines)[-1]
     ordered = np.sort(lines, axis=-1)
@@ -185,8 +183,6 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
 @implements(np.nanmedian)
 def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
     """Median of the entries that are not NaN; NaN (as NumPy, without its warning) where there is none."""
-    if out is not None:
-        raise missing_rule("np.nanmedian", " with the keyword out=")
     lines, kept = _as_lines(as_array(a), axis)
     ordered, n = np.sort(lines, axis=-1), _counts(lines)
     below, above = (_pick(ordered, np.expand_dims(i, 0), n)[0] for i in ((n - 1) // 2, n // 2))

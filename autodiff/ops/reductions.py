@@ -9,7 +9,6 @@ import numpy as np
 from autodiff.core import Operation, Sample, Spec, Tracer, concrete, constant, implements, install_method, linear
 from autodiff.core.backend import foreign, made
 from autodiff.core.batching import along
-from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.kinks import kink
 
@@ -65,13 +64,6 @@ def reduction_samples(rng: np.random.Generator) -> list[Sample]:
     ]
 
 
-def _refuse(name: str, **keywords: Any) -> None:
-    """Refuse the keywords that have no meaning for a traced array."""
-    for key, value in keywords.items():
-        if value is not None:
-            raise missing_rule(name, f" with the keyword {key}=")
-
-
 def masked(a: Any, where: Any, fill: Any) -> Any:
     """Return the array with `fill` where the reduction must not look."""
     return a if where is True else np.where(where, a, dtype_of(a).type(fill))
@@ -109,7 +101,8 @@ def sum(  # noqa: A001 - NumPy's name
     """Sum over axes."""
     if where is True and dtype is None and out is None and type(initial) is int and initial == 0:
         return _sum(as_array(a), axis=axis, keepdims=keepdims is not False and flag(keepdims))
-    _refuse("np.sum", out=out)
+    if out is not None:  # of the method: the function comes back without it
+        return np.sum(a, axis, dtype, out, keepdims, initial, where)
     a = masked(as_array(a), where, 0)
     if dtype is not None:
         a = a.astype(dtype)
@@ -155,7 +148,8 @@ def mean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
 ) -> Any:
     """Arithmetic mean over axes."""
-    _refuse("np.mean", out=out)
+    if out is not None:
+        return np.mean(a, axis, dtype, out, keepdims, where=where)
     a = as_array(a)
     if dtype is not None:
         a = a.astype(dtype)
@@ -245,7 +239,8 @@ def prod(
     where: Any = True,
 ) -> Any:
     """Product over axes; its derivatives are right through any number of zeros."""
-    _refuse("np.prod", out=out)
+    if out is not None:
+        return np.prod(a, axis, dtype, out, keepdims, initial, where)
     a = masked(as_array(a), where, 1)
     if dtype is not None:
         a = a.astype(dtype)
@@ -274,7 +269,8 @@ def var(
     correction: Any = None,
 ) -> Any:
     """Variance over axes: the mean squared distance from the mean."""
-    _refuse("np.var", out=out)
+    if out is not None:
+        return np.var(a, axis, dtype, out, ddof, keepdims, where=where)
     a = as_array(a)
     if dtype is not None:
         a = a.astype(dtype)
@@ -310,7 +306,9 @@ def std(
     correction: Any = None,
 ) -> Any:
     """Standard deviation over axes; by convention its derivative for a constant array is 0."""
-    v = var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+    if out is not None:
+        return np.std(a, axis, dtype, out, ddof, keepdims, where=where)
+    v = var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
     return np.where(v == 0, kink(v), np.sqrt(v))
 
 
@@ -420,14 +418,16 @@ _count_nonzero = _constant_reduction(np.count_nonzero, "count_nonzero", np.intp)
 @implements(np.all)
 def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:  # noqa: A001
     """Whether all elements are true."""
-    _refuse("np.all", out=out)
+    if out is not None:
+        return np.all(a, axis, out, keepdims, where=where)
     return _all(a if where is True else np.logical_or(a, np.logical_not(where)), axis=axis, keepdims=flag(keepdims))
 
 
 @implements(np.any)
 def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:  # noqa: A001
     """Whether any element is true."""
-    _refuse("np.any", out=out)
+    if out is not None:
+        return np.any(a, axis, out, keepdims, where=where)
     return _any(a if where is True else np.logical_and(a, where), axis=axis, keepdims=flag(keepdims))
 
 

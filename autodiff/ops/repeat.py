@@ -9,7 +9,8 @@ import numpy as np
 from autodiff.core import Tracer, implements, install_method
 from autodiff.core.abstract import AbstractTracer, constant_like
 from autodiff.core.assignment import copied, detached
-from autodiff.core.errors import ShapeOnlyError, describe, user_line, writing
+from autodiff.core.backend import array_of
+from autodiff.core.errors import ShapeOnlyError, describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.axes import ravel
 from autodiff.ops.gather import position
@@ -75,9 +76,10 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
 
 
 @implements(np.take)
-def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
     """Pick entries along an axis; the positions may be traced integers."""
-    _no_out("take", a, out)
+    if out is not None:  # of the method: the function comes back without it
+        return np.take(a, indices, axis, out, mode)
     a, axis = _line(a, axis)
     index = _positions(indices)
     n = shape_of(a)[axis]
@@ -96,17 +98,12 @@ def _positions(indices: Any) -> Any:
     """Return positions as an integer, an array or a traced value without derivative."""
     if isinstance(indices, Tracer):
         return position(indices)
-    found = np.asarray(indices)
+    found = array_of(indices)
     if not found.size or found.dtype.kind == "b":
         return found.astype(np.intp)
     if found.dtype.kind not in "iu":
         raise TypeError(f"np.take: positions must be integers, not {found.dtype}.")
     return found if found.ndim else found[()]
-
-
-def _no_out(name: str, a: Any, out: Any) -> None:
-    if out is not None:
-        raise writing(f"np.{name} with out=", a, out)
 
 
 @implements(np.take_along_axis)
@@ -124,7 +121,8 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 @implements(np.compress)
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """Pick the entries for which the condition is true."""
-    _no_out("compress", a, out)
+    if out is not None:
+        return np.compress(condition, a, axis, out)
     a, axis = _line(a, axis)
     chosen = np.asarray(position(condition) if isinstance(condition, Tracer) else condition)
     if chosen.ndim != 1:

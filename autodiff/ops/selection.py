@@ -59,8 +59,8 @@ def clip(
     **keywords: Any,
 ) -> Any:
     """Limit values to an interval: the minimum and maximum with its ends, ties and all."""
-    if keywords or out is not None:
-        raise missing_rule("np.clip", f" with the keywords {sorted(keywords) or ['out']}")
+    if keywords:
+        raise missing_rule("np.clip", f" with the keywords {sorted(keywords)}")
     if a_min is NOT_GIVEN and a_max is NOT_GIVEN:
         a_min, a_max = (None if end is NOT_GIVEN else end for end in (min, max))
     elif a_min is NOT_GIVEN or a_max is NOT_GIVEN:
@@ -213,8 +213,6 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 @implements(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Choose the entry of the array whose number is given."""
-    if out is not None:
-        raise missing_rule("np.choose", " with the keyword out=")
     a, n = np.asarray(_known("np.choose", a)), len(choices)
     if mode == "raise" and np.any((a < 0) | (a >= n)):
         raise ValueError(f"np.choose: an index is not between 0 and {n - 1}.")
@@ -324,7 +322,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 
 
 def _clip_method(self: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:  # noqa: A002 - NumPy's names
-    return clip(self, min, max, out)
+    return clip(self, min, max) if out is None else np.clip(self, min, max, out)
 
 
 def _argpartition_method(self: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
