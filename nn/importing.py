@@ -68,8 +68,8 @@ def _parameter(data: Any, *_: Any) -> Any:
 class _Unpickler(pickle.Unpickler):
     """Loads containers, numbers, NumPy arrays and PyTorch tensors, and nothing else."""
 
-    def __init__(self, file: IO[bytes], name: str, storages: dict[str, _Storage]) -> None:
-        super().__init__(file)
+    def __init__(self, file: IO[bytes], name: str, storages: dict[str, _Storage], *, encoding: str = "ASCII") -> None:
+        super().__init__(file, encoding=encoding)
         self.name, self.storages = name, storages
 
     def find_class(self, module: str, name: str) -> Any:
