@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.core.backend import array_of, made
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import Tracer
@@ -39,7 +40,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 def _array(x: Any) -> Any:
-    return x if isinstance(x, Tracer) else np.asarray(x)
+    return array_of(x)
 
 
 def _predictions(name: str, argument: str, x: Any) -> Any:
@@ -466,7 +467,7 @@ def multiclass_hinge(
     s = _predictions(name, "scores", scores)
     axis = _axis(name, s, axis)
     labels = _labels(name, s, targets, axis)
-    classes = np.arange(shape_of(s)[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape_of(s)))])
+    classes = made(np.arange, s, shape_of(s)[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape_of(s)))])
     # The right class stands for the 0 that nothing falls below.
     excess = np.where(labels == classes, 0, margin + s - np.take_along_axis(s, labels, axis))
     each = np.sum(np.maximum(excess, 0), axis=axis) if kind == "weston-watkins" else np.max(excess, axis=axis)

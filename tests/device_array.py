@@ -11,6 +11,9 @@ import numpy as np
 #: Arguments of NumPy functions that CuPy copies to the device by itself: positions and sections.
 POSITIONS = {"take", "take_along_axis", "split", "array_split", "repeat", "delete", "insert", "pad", "bincount"}
 
+#: Functions that make an array of the device of a host's.
+FROM_HOST = {"array", "asarray", "ascontiguousarray"}
+
 
 class DeviceArray:
     """A NumPy array out of NumPy's sight; `DeviceArray.copies` counts the crossings."""
@@ -57,7 +60,7 @@ class DeviceArray:
     def __array_function__(self, func, types, args, options):
         if not all(issubclass(t, DeviceArray) for t in types):
             return NotImplemented
-        hosts = (np.ndarray,) if func.__name__ not in POSITIONS else ()
+        hosts = (np.ndarray,) if func.__name__ not in POSITIONS | FROM_HOST else ()
         if any(isinstance(x, hosts) for x in args):
             raise TypeError(f"Unsupported type <class 'numpy.ndarray'> in {func.__name__}")
         return wrapped(func(*bare(args), **bare(options)))

@@ -2,8 +2,8 @@
 
 A rule is written with NumPy's functions, and these hand the call over to an array that is not NumPy's own (CuPy's, or
 one of the array API standard in `autodiff.core.standard`), as they do to tracers. What does not dispatch is the
-making of an array from nothing: a rule that needs zeros or positions beside a value calls `made`, which makes them where
-the value lives. NumPy numbers and Python numbers belong to every device; NumPy arrays to the host alone.
+making of an array from nothing: a rule that needs zeros or positions beside a value calls `made`, which makes them
+where the value lives. NumPy numbers and Python numbers belong to every device; NumPy arrays to the host alone.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.core.backend import made, on_host
 from autodiff.core.batching import mapped
 from autodiff.core.errors import BatchingError
 from autodiff.core.spec import dtype_of, shape_of
@@ -63,4 +64,5 @@ class Dropout(Layer):
                 "on the whole batch, without vmap, or without train=True."
             )
         kept = rng.random(shape_of(x), dtype=np.float32) >= np.float32(self.rate)
-        return x * np.multiply(kept, 1 / (1 - self.rate), dtype=dtype_of(x)), self
+        factors = np.multiply(kept, 1 / (1 - self.rate), dtype=dtype_of(x))
+        return x * (factors if on_host(x) else made(np.asarray, x, factors)), self

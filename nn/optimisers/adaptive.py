@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.backend import made
 from autodiff.core.spec import shape_of
 from nn.optimisers.base import Optimiser, Step, moment_dtype
 
@@ -62,7 +63,7 @@ class AdaGrad(Optimiser):
     def first_moment(self, moment: str, p: Any) -> Any:
         """Return `initial` everywhere."""
         del moment
-        return np.full(shape_of(p), self.initial, moment_dtype(p))[()]
+        return made(np.full, p, shape_of(p), self.initial, moment_dtype(p))[()]
 
     def rule(self, p: Any, g: Any, moments: Sequence[Any], step: Step) -> tuple[Any, tuple[Any, ...]]:
         """Return ``p - rate * g / (sqrt(s) + eps)``."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.backend import made
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import cpu, kernels_enabled
@@ -109,7 +110,7 @@ class Optimiser:
     def first_moment(self, moment: str, p: Any) -> Any:
         """Return a moment before the first step."""
         del moment
-        return np.zeros(shape_of(p), moment_dtype(p))[()]
+        return made(np.zeros, p, shape_of(p), moment_dtype(p))[()]
 
     def first_numbers(self) -> dict[str, float]:
         """Return the numbers that the state holds besides arrays, before the first step."""

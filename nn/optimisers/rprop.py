@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.backend import made
 from autodiff.core.spec import shape_of
 from nn.optimisers.base import Optimiser, Step, moment_dtype
 
@@ -74,7 +75,7 @@ class RProp(Optimiser):
     def first_moment(self, moment: str, p: Any) -> Any:
         """Return no gradient, and `learning_rate` everywhere."""
         start = self.learning_rate if moment == "size" else 0.0
-        return np.full(shape_of(p), start, moment_dtype(p))[()]
+        return made(np.full, p, shape_of(p), start, moment_dtype(p))[()]
 
     def rule(self, p: Any, g: Any, moments: Sequence[Any], step: Step) -> tuple[Any, tuple[Any, ...]]:
         """Return ``p - sign(g) * size``."""

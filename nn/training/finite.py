@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree, value_and_grad
+from autodiff.core.backend import array_of, is_array
 from autodiff.inspect import trace
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ def all_finite(leaf: Any) -> bool:
     >>> all_finite(np.array([1.0, 2.0])), all_finite(np.array([1.0, np.inf])), all_finite(3)
     (True, False, True)
     """
-    array = np.asarray(leaf)
+    array = array_of(leaf)
     if array.dtype.kind not in "fc":
         return True
-    if array.dtype.kind == "f" and array.flags.c_contiguous and array.dtype.itemsize >= 4:
+    if type(array) is np.ndarray and array.dtype.kind == "f" and array.flags.c_contiguous and array.dtype.itemsize >= 4:
         flat = array.reshape(-1)
         with np.errstate(all="ignore"):
             if math.isfinite(np.dot(flat, flat)):  # one pass by BLAS; it can overflow, so only a yes counts
@@ -55,14 +56,14 @@ def all_finite(leaf: Any) -> bool:
 def first_bad_leaf(name: str, value: Any) -> str:
     """Name the first leaf of a tree with a NaN or an infinity; empty if there is none."""
     for path, leaf in tree.paths(value, strict=False):
-        if isinstance(leaf, (float, complex, np.ndarray, np.generic)) and not all_finite(leaf):
+        if (isinstance(leaf, (float, complex, np.generic)) or is_array(leaf)) and not all_finite(leaf):
             return f"{name}{path}{_what(leaf)}"
     return ""
 
 
 def _what(value: Any) -> str:
     """Shape and dtype of a value and how many of its entries are not finite."""
-    array = np.asarray(value)
+    array = array_of(value)
     nans, infinite = int(np.isnan(array).sum()), int(np.isinf(array).sum())
     counts = " and ".join(f"{n:,} {word}" for n, word in ((nans, "NaN"), (infinite, "infinite")) if n)
     return f", {array.dtype}{list(array.shape)}: {counts} of {array.size:,} entries"
