@@ -92,6 +92,7 @@ rows_kernel = declare(add_rows, "T[] i8[] i8[] T[] T[] i8")
 def _checked_index(name: str, index: Any, rows: int) -> Any:
     """Return the index as contiguous int64; raise for numbers out of range."""
     table_index(name, index)
+    given = index.reshape(-1)
     if index.dtype == np.uint64:  # what int64 cannot hold is out of range
         index = modules().minimum(index, np.uint64(2**63 - 1))
     index = contiguous(modules().asarray(index, np.int64))
@@ -101,7 +102,7 @@ def _checked_index(name: str, index: Any, rows: int) -> Any:
         first = number(found)
         if first < index.size:
             raise IndexError(
-                f"{name}: index {number(index[first:])} at position {first} is out of range for {rows} rows"
+                f"{name}: index {number(given[first:])} at position {first} is out of range for {rows} rows"
             )
     return index
 

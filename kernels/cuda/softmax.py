@@ -278,6 +278,9 @@ def _labels(name: str, labels: Any, logits: Any, ignored: tuple[int, int]) -> An
         raise ValueError(f"{name}: expected logits (N, K) and labels (N,), got {logits.shape} and {labels.shape}")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
+    given = labels
+    if labels.dtype.char in "QL" and labels.dtype.itemsize == 8:  # what int64 cannot hold is out of range
+        labels = modules().minimum(labels, np.uint64(2**63 - 1))
     labels = modules().ascontiguousarray(labels, np.int64)
     if labels.size:
         found = empty(name, 1, np.int64)
@@ -285,7 +288,7 @@ def _labels(name: str, labels: Any, logits: Any, ignored: tuple[int, int]) -> An
         first = number(found)
         if first < labels.size:
             raise IndexError(
-                f"{name}: label {number(labels[first:])} at position {first} is out of range for {logits.shape[1]} "
+                f"{name}: label {number(given[first:])} at position {first} is out of range for {logits.shape[1]} "
                 "classes; mark rows to leave out with ignore_index="
             )
     return labels
