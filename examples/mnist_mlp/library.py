@@ -128,8 +128,8 @@ def on_layers(run: Run) -> list[Row]:
 @program("ekman/K2")
 def five_configurations(run: Run) -> list[Row]:
     """The error of each configuration on the test set."""
-    epochs = run.length(1, EPOCHS)
-    most = None if run.full else 5000
+    epochs = run.length(3, EPOCHS)
+    most = None if run.full else 3000
     curves, rows = {}, []
     for which in CONFIGURATIONS:
         records = learn(run, which, epochs, most)

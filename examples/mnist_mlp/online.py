@@ -145,7 +145,8 @@ def draw(run: Run, curves: dict[str, list[float]], title: str) -> None:
         for name, accuracies in curves.items():
             axes.plot(range(1, len(accuracies) + 1), [100 * (1 - a) for a in accuracies], marker="o", ms=3, label=name)
         axes.set(title=title, xlabel="epoch", ylabel="error (%)", ylim=(0, None))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        epochs = max(map(len, curves.values()))
+        axes.set_xticks(range(1, epochs + 1, 1 + epochs // 12))
         axes.legend()
 
 

@@ -90,7 +90,7 @@ def all_at_once(run: Run) -> list[Row]:
         axes.semilogy(np.arange(1, steps + 1), costs)
         axes.set(title="Softmax regression, all examples in each step", xlabel="step", ylabel="cross-entropy")
     return [
-        Row("parameters", "7,850", f"{nn.count_parameters(model):,}"),
+        Row("parameters", "", f"{nn.count_parameters(model):,}"),
         Row(f"test accuracy after {steps} steps", "", f"{100 * accuracy:.2f} %"),
     ]
 
