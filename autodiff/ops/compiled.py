@@ -113,7 +113,13 @@ def product(a: Any, b: Any) -> Any:
         return a @ b
     if (y := small(a, b, LARGE)) is not None:
         return y
-    if a.dtype is not b.dtype or a.dtype.char not in "fd" or a.ndim < 2 or b.ndim < 2 or not _is_large(a.shape, b.shape):
+    if (
+        a.dtype is not b.dtype
+        or a.dtype.char not in "fd"
+        or a.ndim < 2
+        or b.ndim < 2
+        or not _is_large(a.shape, b.shape)
+    ):
         return a @ b
     return _State.matmul(a, b)
 
