@@ -234,8 +234,9 @@ CASES: dict[str, tuple[tuple[int, ...], str, int, Any, tuple[str, str], tuple[st
 def classifiers(run: Run) -> list[Row]:
     """One of four networks, RMSProp with the defaults of Keras then."""
     sizes, hidden, classes, criterion, losses, accuracies, note = CASES[run.id]
-    x, y = noise(run.rng, classes)
-    start = dense(run.rng, *sizes, hidden=hidden)
+    rng = run.rng
+    x, y = noise(rng, classes)
+    start = dense(rng, *sizes, hidden=hidden)
     end = train(run, start, (x, y), criterion, RMSPROP)
     rows = [
         Row("loss before", losses[0], f"{criterion(start(x), y):.6f}".removeprefix("0"), "chance of the start"),
