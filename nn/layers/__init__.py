@@ -6,6 +6,7 @@ from nn.layers.blocks import Branches, Residual, inception
 from nn.layers.convolution import Conv2d
 from nn.layers.dense import Dense
 from nn.layers.dropout import Dropout
+from nn.layers.ensemble import Ensemble
 from nn.layers.maxout import Maxout
 from nn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from nn.layers.resizing import ConvTranspose2d, Upsample2d, max_unpool2d
@@ -23,6 +24,7 @@ __all__ = [
     "ConvTranspose2d",
     "Dense",
     "Dropout",
+    "Ensemble",
     "Flatten",
     "GlobalAvgPool2d",
     "LocalResponseNorm",
