@@ -163,11 +163,8 @@ def bars(ax: Any, lines: dict[str, Line]) -> None:
 @program("ekman/D1")
 def vgg_table(run: Run) -> list[Row]:
     """VGG with 11 to 19 layers; two 3x3 layers see as far as one of 5x5, three as one of 7x7."""
-    variants = {
-        f"VGG-{depth}{' with 1x1' * (last == 1)}": vgg(depth, last) for depth, last in
-        ((11, 3), (13, 3), (16, 1), (16, 3), (19, 3))
-    }  # fmt: skip
-    measured = {name: measure(stages) for name, stages in variants.items()}
+    variants = ((11, 3), (13, 3), (16, 1), (16, 3), (19, 3))
+    measured = {f"VGG-{d}{' with 1x1' * (last == 1)}": measure(vgg(d, last)) for d, last in variants}
 
     def sight(count: int) -> int:
         """Width of what one pixel of the last of so many 3x3 layers depends on."""
