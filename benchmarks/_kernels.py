@@ -26,10 +26,12 @@ _THREAD_VARIABLES = (
 )
 
 
-def options(description: str | None, argv: Sequence[str] | None = None) -> argparse.Namespace:
+def options(
+    description: str | None, argv: Sequence[str] | None = None, *, devices: Sequence[str] = ("cpu",)
+) -> argparse.Namespace:
     """Read the command line, and set the number of threads before any library reads it.
 
-    Only `--device cpu` exists: anything else ends the program with one line and exit code 2, never with a run on
+    A device that the program or the machine does not have ends it with one line and exit code 2, never with a run on
     another device than was asked for.
     """
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
@@ -42,13 +44,19 @@ def options(description: str | None, argv: Sequence[str] | None = None) -> argpa
     found = parser.parse_args(argv)
     if found.threads < 1 or (found.rounds is not None and found.rounds < 1):
         parser.error("--threads and --rounds must be positive")
-    if found.device != "cpu":
-        print(f"There are no kernels for --device {found.device} in this version; --device cpu is.", file=sys.stderr)
+    if found.device not in devices:
+        print(f"This program has no --device {found.device}, only {', '.join(devices)}.", file=sys.stderr)
         raise SystemExit(2)
+    if found.device == "cuda-sim":
+        os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # read when Numba is imported
     if found.rounds is None:
         found.rounds = 3 if found.quick else 15
     for name in _THREAD_VARIABLES:
         os.environ[name] = str(found.threads)
+    if found.device == "cuda":
+        from benchmarks import _device
+
+        _device.require()
     sys.path[:] = [str(_HERE.parent), *(p for p in sys.path if Path(p or ".").resolve() != _HERE)]
     return found
 
@@ -74,6 +82,10 @@ class KernelCase:
         Floating-point operations, or bytes, of one call.
     tolerance
         Largest difference, relative to the largest expected value.
+    peers
+        The contenders that ours are compared with.
+    peak
+        The most work per second that the device was seen to do.
     """
 
     group: str
@@ -83,6 +95,7 @@ class KernelCase:
     work: float
     tolerance: float = 1e-4
     peers: Sequence[str] = ()
+    peak: float | None = None
 
 
 @dataclass
@@ -163,16 +176,18 @@ def run(
     ours: Sequence[str] = ("ours",),
     chosen: str | None = None,
     remark: str = "",
+    measure: Callable[[KernelCase, int], Outcome] = measure,
+    machine: Mapping[str, str] | None = None,
 ) -> int:
     """Measure and print; return the exit code of the program.
 
     The headline ratio is that of the fastest of `ours` to the fastest peer. `targets` gives for each group the least
     geometric mean of these ratios, and the least of any case. The contender `chosen`, where given, must come within
-    5 % of the best of all in every case.
+    5 % of the best of all in every case. `measure` and `machine` replace those of this computer.
     """
     from benchmarks import _harness as harness
 
-    for key, value in harness.machine(found.threads).items():
+    for key, value in (machine or harness.machine(found.threads)).items():
         print(f"{key}: {value}")
     if remark:
         print(remark)
@@ -208,7 +223,11 @@ def _row(outcome: Outcome, ours: Sequence[str]) -> str:
         cells.append(f"{outcome.case.work / median / 1e9:7.1f} {_short(median):>7}")
     found = outcome.headline(ours)
     ratio = "     -" if found is None else f"{found:6.2f}"
-    return f"{outcome.case.name:<34} {'  '.join(cells)}  {ratio}"
+    peak, mine = outcome.case.peak, outcome.best(ours)
+    share = (
+        "" if peak is None or mine is None else f"  {outcome.case.work / outcome.median(mine) / peak:4.0%} of the peak"
+    )
+    return f"{outcome.case.name:<34} {'  '.join(cells)}  {ratio}{share}"
 
 
 def _short(seconds: float) -> str:
@@ -255,6 +274,7 @@ def _as_json(outcomes: Mapping[str, list[Outcome]], ours: Sequence[str]) -> dict
             {
                 "name": item.case.name,
                 "work": item.case.work,
+                "peak": item.case.peak,
                 "seconds": item.times,
                 "ratio": item.headline(ours),
             }

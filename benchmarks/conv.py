@@ -2,13 +2,16 @@
 
 Run from a checkout::
 
-    python benchmarks/conv.py [--device cpu] [--threads N] [--quick] [--rounds N] [--only TEXT ...] [--json FILE]
+    python benchmarks/conv.py [--device D] [--threads N] [--quick] [--rounds N] [--only TEXT ...] [--json FILE]
 
 Figures are GFLOP/s. Both libraries run in both layouts of images, and the ratio is that of the faster of ours to the
 faster of theirs. A step is what a training step asks for: the result and both gradients; for the first layer of a
 network, whose images need no gradient, the result and the gradient by the filters. Targets: a geometric mean of 1.2 up
 to 16 input channels and 0.95 for deeper ones, and no case below 0.8. The times mean something only on a machine that
 does nothing else.
+
+Devices: cpu; cuda, beside cuDNN as PyTorch calls it, without TF32, in the layout NCHW; cuda-sim, which checks small
+layers in the simulator and times nothing.
 """
 
 import functools
@@ -19,10 +22,10 @@ from typing import Any, NamedTuple
 
 sys.path[:] = [str(Path(__file__).resolve().parents[1]), *sys.path[1:]]
 
-from benchmarks import _kernels  # noqa: E402
+from benchmarks import _device, _kernels  # noqa: E402
 
 if __name__ == "__main__":
-    OPTIONS = _kernels.options(__doc__)
+    OPTIONS = _kernels.options(__doc__, devices=_device.DEVICES)
 
 import numpy as np  # noqa: E402
 
@@ -158,8 +161,76 @@ def _reference(x: Any, w: Any, layer: Layer) -> Any:
     return y.transpose(0, 3, 1, 2)
 
 
+TINY = (Layer("2-3 3x3 5", 2, 2, 5, 3, 3, 1, 2), Layer("1-2 2x2 4", 1, 1, 4, 2, 2, 0, 1, True))
+
+
+def _gradients(x: Any, w: Any, g: Any, layer: Layer) -> tuple[Any, Any]:
+    """Return both gradients in float64, by a sum over the taps."""
+    p, s, out = layer.padding, layer.stride, g.shape[2]
+    x = np.pad(x.astype(float), ((0, 0), (0, 0), (p, p), (p, p)))
+    g, gx, gw = g.astype(float), np.zeros_like(x), np.zeros(w.shape)
+    for i in range(layer.kernel):
+        for j in range(layer.kernel):
+            place = ..., slice(i, i + (out - 1) * s + 1, s), slice(j, j + (out - 1) * s + 1, s)
+            gw[:, :, i, j] = np.tensordot(g, x[place], ((0, 2, 3), (0, 2, 3)))
+            gx[place] += np.tensordot(g, w[:, :, i, j].astype(float), (1, 0)).transpose(0, 3, 1, 2)
+    return gw, gx[:, :, p : p + layer.size, p : p + layer.size]
+
+
+def _device_step(layer: Layer, *, step: bool) -> tuple[Any, Any]:
+    """Return what ours and PyTorch do with images, filters and adjoints on the device."""
+    from kernels import cuda
+
+    stride, padding = (layer.stride,) * 2, (layer.padding,) * 2
+    places = {"stride": stride, "padding": (padding, padding)}
+
+    def ours(x: Any, w: Any, g: Any) -> Any:
+        y = cuda.conv2d(x, w, **places)
+        if not step:
+            return (y,)
+        gw = cuda.conv2d_weight_gradient(x, g, w.shape, **places)
+        return (y, gw) if layer.first else (y, gw, cuda.conv2d_input_gradient(g, w, x.shape, **places))
+
+    def torch(x: Any, w: Any, g: Any) -> Any:
+        import torch
+
+        y = torch.nn.functional.conv2d(x, w, None, stride, padding)
+        if not step:
+            return (y,)
+        gx, gw, _ = torch.ops.aten.convolution_backward(
+            g, x, w, None, stride, padding, [1, 1], False, [0, 0], 1, [not layer.first, True, False]
+        )
+        return (y, gw) if layer.first else (y, gw, gx)
+
+    return ours, torch
+
+
+def device_cases(library: _device.Library, found: Any) -> Iterator[_kernels.KernelCase]:
+    """Yield each layer forward and as a training step."""
+    for layer in TINY if library.simulated else LAYERS:
+        group = "up to 16 input channels" if layer.channels <= 16 else "more input channels"
+        for step in (False, True):
+            name = f"{layer.name} {'step' if step else 'forward'}"
+            if not _kernels.wanted(found, group, name):
+                continue
+            rng = np.random.default_rng(0)
+            x = rng.standard_normal((layer.n, layer.channels, layer.size, layer.size), dtype=np.float32)
+            w = rng.standard_normal((layer.filters, layer.channels, layer.kernel, layer.kernel), dtype=np.float32)
+            y = _reference(x, w, layer)
+            g = rng.standard_normal(y.shape, dtype=np.float32)
+            gradients = _gradients(x, w, g, layer)[: 1 if layer.first else 2] if step else ()
+            work = 2.0 * g.size * w[0].size * (1 if not step else 2 if layer.first else 3)
+            ours, torch = _device_step(layer, step=step)
+            contenders = {"ours": ("cupy", ours), "torch": ("torch", torch)}
+            expected = (y, *gradients)
+            yield _device.case(library, group, name, (x, w, g), contenders, expected, work, 1e-4, "float32")
+
+
 def main(found: Any) -> int:
     """Measure and print, the few channels first."""
+    if found.device != "cpu":
+        wanted = {"up to 16 input channels": (1.0, 0.0), "more input channels": (0.7, 0.0)}
+        return _device.run(lambda library: device_cases(library, found), found, unit="GFLOP/s", targets=wanted)
     targets = {"up to 16 input channels": (1.2, 0.8), "more input channels": (0.95, 0.8)}
     return _kernels.run(cases(found), found, unit="GFLOP/s", targets=targets, ours=("ours", "ours NHWC"))
 

@@ -1,5 +1,6 @@
-"""The kernel benchmarks run, check their results, and refuse a device that they do not know."""
+"""The kernel benchmarks run, check their results, and refuse a device that is not there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -33,9 +34,19 @@ def test_a_small_case_of_each(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_unknown_devices_end_with_one_line(name):
+def test_devices_that_are_not_there_end_with_one_line(name, monkeypatch):
+    monkeypatch.setitem(os.environ, "CUDA_VISIBLE_DEVICES", "")
     outcome = run(name, "--device", "cuda")
     assert outcome.returncode == 2
     assert outcome.stdout == ""
     assert len(outcome.stderr.splitlines()) == 1
     assert "--device cuda" in outcome.stderr
+
+
+@pytest.mark.parametrize("name", ["matmul", "conv", "pooling", "softmax_cross_entropy"])
+def test_the_simulator_checks_and_times_nothing(name):
+    outcome = run(name, "--device", "cuda-sim")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "as the reference" in outcome.stdout
+    assert "This is no timing" in outcome.stdout
+    assert re.search(r"\d(us|ms)", outcome.stdout) is None
