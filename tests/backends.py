@@ -64,9 +64,9 @@ def _kernels():
         from kernels import cuda
 
         return SimpleNamespace(**{name: on_device(getattr(cuda, name)) for name in cuda.__all__})
-    from kernels import contracts, cpu
+    from kernels import chains, contracts, cpu
 
-    names = {name: module for module in (contracts, cpu) for name in module.__all__}
+    names = {name: module for module in (chains, contracts, cpu) for name in module.__all__}
     return SimpleNamespace(**{name: getattr(module, name) for name, module in names.items()})
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numba import cuda, int64, types
 
+from kernels.chains import BINARY, chain_dtype, check_out, check_steps
 from kernels.cuda.arrays import contiguous, empty, give, modules, receive
-from kernels.cuda.functions import BINARY, NUMBERS, UNARY, functions
+from kernels.cuda.functions import NUMBERS, functions
 from kernels.cuda.launch import SIMULATED, Kernel, blocks_for, ceil_div, device
 from kernels.cuda.matmul import address
 from kernels.cuda.packs import load_pack, store_pack
@@ -136,7 +137,7 @@ def chain(steps: Any, x: Any, *operands: Any, out: Any = None) -> Any:
     Parameters
     ----------
     steps
-        Names of functions, applied one after another to `x`. Those of two numbers (``"add"``, ``"divide"``,
+        A name or names of functions, applied one after another to `x`. Those of two numbers (``"add"``, ``"divide"``,
         ``"gate"``, ``"maximum"``, ``"minimum"``, ``"multiply"``, ``"subtract"``) take the next of `operands` as their
         second; ``"gate"`` keeps the first where the second is positive, and is 0 elsewhere. Those of one:
         ``"absolute"``, ``"cos"``, ``"erf"``, ``"exp"``, ``"expm1"``, ``"log"``, ``"log1p"``, ``"negative"``,
@@ -171,7 +172,7 @@ def chain(steps: Any, x: Any, *operands: Any, out: Any = None) -> Any:
     broadcast in memory first.
     """
     steps = (steps,) if isinstance(steps, str) else tuple(steps)
-    _check_steps(steps, 1 + len(operands))
+    check_steps(steps, 1 + len(operands))
     given = [x, *operands]
     arrays = [_operand("chain", k, v) for k, v in enumerate(given)]
     return apply("chain", steps, arrays, out)
@@ -179,12 +180,12 @@ def chain(steps: Any, x: Any, *operands: Any, out: Any = None) -> Any:
 
 def apply(name: str, steps: tuple[str, ...], operands: list[Any], out: Any = None) -> Any:
     """Run a chain on arrays of the library and numbers; return `out`, or a new array on the device."""
-    dtype = _dtype(name, operands)
+    dtype = chain_dtype(name, operands)
     shape = np.broadcast_shapes(*(a.shape for a in operands if hasattr(a, "dtype")))
     given = None
     if out is not None:
         given, out = out, receive(name, "out", out)
-        _check_out(name, shape, dtype, out)
+        check_out(name, shape, dtype, out)
     if out is None or not out.flags.c_contiguous:
         memory = empty(name, shape, dtype)
     else:
@@ -234,31 +235,6 @@ def _operand(name: str, k: int, value: Any) -> Any:
     if k and isinstance(value, int | float | np.integer | np.floating):
         return float(value)
     return receive(name, "x" if k == 0 else f"operand {k}", value)
-
-
-def _check_steps(steps: tuple[str, ...], count: int) -> None:
-    for step in steps:
-        if step not in UNARY and step not in BINARY:
-            raise ValueError(f"chain: unknown function {step!r}; known are {', '.join((*UNARY, *BINARY))}")
-    wanted = 1 + sum(step in BINARY for step in steps)
-    if count != wanted:
-        raise ValueError(f"chain: the functions {', '.join(steps) or '(none)'} take {wanted} operands, got {count}")
-
-
-def _dtype(name: str, operands: list[Any]) -> Any:
-    """Return the dtype of the arrays; raise TypeError unless it is one, and a floating-point one."""
-    dtypes = [a.dtype for a in operands if hasattr(a, "dtype")]
-    if len(set(dtypes)) > 1 or dtypes[0].char not in PACKS or not dtypes[0].isnative:
-        listed = " and ".join(map(str, dtypes))
-        raise TypeError(f"{name}: expected float16, float32 or float64, got {listed}; convert with .astype(...)")
-    return dtypes[0]
-
-
-def _check_out(name: str, shape: tuple[int, ...], dtype: Any, out: Any) -> None:
-    if out.dtype != dtype:
-        raise TypeError(f"{name}: out must be an array of the argument's dtype, {dtype}, got {out.dtype}")
-    if out.shape != shape:
-        raise ValueError(f"{name}: out must have the argument's shape, {shape}, got {out.shape}")
 
 
 def _apart(a: Any, out: Any) -> Any:

@@ -15,12 +15,9 @@ from numba import float32, float64
 
 from kernels.cuda.launch import SIMULATED, device
 
-__all__ = ["BINARY", "NUMBERS", "UNARY", "functions"]
+__all__ = ["NUMBERS", "functions"]
 
 OF_LIBRARY = ("cos", "erf", "exp", "expm1", "log", "log1p", "sin", "sqrt", "tanh")
-UNARY = tuple(sorted((*OF_LIBRARY, "absolute", "negative", "reciprocal", "relu", "sigmoid", "softplus", "square")))
-BINARY = ("add", "divide", "gate", "maximum", "minimum", "multiply", "subtract")
-
 NUMBERS: dict[str, Any] = {"e": float32, "f": float32, "d": float64}
 """The type that a dtype is computed in, by its character."""
 
