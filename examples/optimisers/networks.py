@@ -148,7 +148,7 @@ def convolution(run: Run) -> list[Row]:
     steps = run.length(100, 5500)
     curves, rows = {}, []
     racers = {"SGD": nn.SGD(0.01), "momentum": nn.SGD(0.01, momentum=0.9), "Adam": nn.Adam(0.001)}
-    count = 10_000 if run.full else 500
+    count = 10_000 if run.full else 100 if run.smoke else 500
     for name, optimiser in racers.items():
         model, curves[name] = costs(cnn_cf(run.rng), optimiser, data, steps, run.seed)
         accuracy = nn.metrics.accuracy(
