@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nn
-from examples import backprop_by_hand, mnist, mnist_texts, networks, perceptrons, pictures
+from examples import backprop_by_hand, gpu_kernels, mnist, mnist_texts, networks, perceptrons, pictures
 from examples.report import Row, agreement, print_table
 from examples.run import Run
 
@@ -33,6 +33,27 @@ def test_two_ways_to_compute_the_same():
     assert agreement("a", 1.0, np.nan).verdict == "missed"
     with pytest.raises(ValueError, match=r"agreement: a: the shapes \(2,\) and \(\) differ"):
         agreement("a", [1.0, 2.0], 1.0)
+
+
+def test_programs_speak_only_when_they_are_run_for_a_reader(capsys, tmp_path):
+    Run("ekman/B3").say("a trace")
+    assert capsys.readouterr().out == ""
+    Run("ekman/B3", out=tmp_path).say("a trace")
+    assert capsys.readouterr().out == "\na trace\n"
+
+
+def test_placement():
+    soft, hard = gpu_kernels.Placement(1, soft=True), gpu_kernels.Placement(1, soft=False)
+    assert [soft("/gpu:0"), soft("/gpu:1"), hard("/cpu:0")] == ["/gpu:0", "/cpu:0", "/cpu:0"]
+    assert soft.log == ["/gpu:0 -> /gpu:0", "/gpu:1 -> /cpu:0"]
+    with pytest.raises(LookupError, match=r"there is no device /gpu:1: this machine has 1 GPUs; allow soft placement"):
+        hard("/gpu:1")
+
+
+def test_a_kernel_on_a_device_that_is_missing(monkeypatch):
+    monkeypatch.setattr(gpu_kernels, "on_device", lambda *_, **__: {"devices": [], "reason": "no driver"})
+    with pytest.raises(LookupError, match="--device cuda: no driver; without it"):
+        gpu_kernels.gpu_rows(Run("ketkar/K10-2", device="cuda"), "add", "", None)
 
 
 def test_perceptron_trace():
