@@ -298,6 +298,16 @@ def discrete():
     assert hessian(f)(0.5) == pytest.approx(np.exp(-0.5), rel=1e-7)
 
 
+@row("`solve_ivp`: times of events")
+def events():
+    half = lambda t, y: y[0] - 0.5
+    f = lambda a, event: integrate.solve_ivp(lambda t, y: -a * y, (0, 3), np.ones(1), events=event).t_events[0][0]
+    has(lambda a: f(a, half), 0.5, -np.log(2) / 0.25, rtol=1e-3)
+    touch = lambda t, y: y[0] * 0.0 + np.where(t > 0.5, 1.0, -1.0)
+    with pytest.raises(optimize.SolutionError, match="slope of an event"):
+        grad(f)(0.5, touch)
+
+
 @row("`quad`: nodes")
 def nodes():
     f = lambda a: integrate.quad(lambda x: x ** (a - 1), 0.0, 1.0)[0]

@@ -158,6 +158,10 @@ def test_parameters_are_scipys(name):
     )
 
 
+def touching(t, y):
+    return y[0] - 2.0
+
+
 def grown(p, y0, **options):
     return ai.solve_ivp(lambda t, y: p * y, (0, 1), y0, **options).y[0, 0]
 
@@ -170,7 +174,8 @@ def blown_up(p):
     ("f", "error", "text"),
     [
         (blown_up, ai.IntegrationError, r"scipy.integrate.solve_ivp: the solver failed"),
-        (lambda p: grown(p, [1.0], dense_output=True), MissingRuleError, "t_eval"),
+        (lambda p: grown(p, [1.0], dense_output=True, method="BDF"), MissingRuleError, "method='BDF'.*'RK45'.*t_eval"),
+        (lambda p: grown(p, [1.0], events=touching, method="LSODA"), MissingRuleError, "events with method='LSODA'"),
         (lambda p: grown(p, [1.0], method="no"), MissingRuleError, r"method='no'"),
         (lambda p: grown(p, np.ones((1, 1))), ValueError, "y0 must have one axis"),
         (lambda p: ai.odeint(lambda y, t: p * y, [1.0], T, full_output=1)[0], MissingRuleError, "full_output"),
@@ -182,6 +187,116 @@ def blown_up(p):
 def test_errors(f, error, text):
     with np.errstate(all="ignore"), pytest.raises(error, match=text):
         grad(f)(1.0)
+
+
+@pytest.mark.parametrize("method", ["RK23", "Radau", "BDF", "LSODA"])
+def test_second_order_of_every_method(method):
+    """Both orders of the modes, against the accurate solution; RK45 and DOP853 are looked at above."""
+    span, p, t = (0.0, 0.2), np.array([0.7, 0.4]), np.array([1.0, 2.0])
+    end = lambda p, m, **o: ai.solve_ivp(lambda t, y: -p[0] * y * y + p[1] * t, span, np.ones(1), m, **o).y[0, -1]
+    along = lambda f: [jvp(grad(f), (p,), (t,))[1], grad(lambda p: jvp(f, (p,), (t,))[1])(p)]
+    want = along(lambda p: end(p, "DOP853", rtol=1e-10, atol=1e-11))[0]
+    got = along(lambda p: end(p, method, rtol=1e-4, atol=1e-5))
+    np.testing.assert_allclose(got, [want, want], atol=3e-4)
+    np.testing.assert_allclose(got[0], got[1], rtol=1e-10)
+
+
+def falling(t, y, g):
+    return np.stack([y[1], -g + 0 * y[1]])
+
+
+def ground(t, y, g):
+    return y[0]
+
+
+ground.terminal, ground.direction = True, -1
+
+
+def top(t, y, g):
+    return y[1]
+
+
+def thrown(m, p, **options):
+    """A stone: thrown from the height p[0] with the speed p[1], in the gravity p[2]."""
+    return m.solve_ivp(falling, (0.0, 9.0), np.stack([p[0], p[1]]), args=(p[2],), events=[ground, top], **options)
+
+
+STONE = np.array([2.0, 5.0, 9.81])
+
+
+def test_events_are_implicit_functions():
+    landing = lambda p: (p[1] + np.sqrt(p[1] ** 2 + 2 * p[2] * p[0])) / p[2]
+
+    def summary(m, p):
+        found = thrown(m, p, rtol=1e-9)
+        return np.stack([found.t_events[0][0], found.t_events[1][0], found.y_events[0][0, 1], found.t[-1]])
+
+    exact = lambda p: np.stack([landing(p), p[1] / p[2], p[1] - p[2] * landing(p), landing(p)])
+    np.testing.assert_allclose(jvp(lambda p: summary(ai, p), (STONE,), (STONE,))[0], exact(STONE), rtol=1e-12)
+    np.testing.assert_allclose(summary(si, STONE), exact(STONE), rtol=1e-9)
+    for d in (jacfwd, jacrev):
+        np.testing.assert_allclose(d(lambda p: summary(ai, p))(STONE), d(exact)(STONE), rtol=1e-10)
+    got = jacfwd(jacrev(lambda p: summary(ai, p)))(STONE)
+    np.testing.assert_allclose(got, jacfwd(jacrev(exact))(STONE), rtol=1e-8, atol=1e-11)
+    final = lambda p: thrown(ai, p).y[:, -1]
+    np.testing.assert_allclose(jacrev(final)(STONE)[0], 0, atol=1e-12)  # on the ground
+    np.testing.assert_allclose(jacrev(final)(STONE)[1], jacrev(lambda p: -np.sqrt(p[1] ** 2 + 2 * p[2] * p[0]))(STONE))
+
+
+def test_an_event_alone_may_be_traced():
+    def crossed(level):
+        event = lambda t, y: y[0] - level
+        return ai.solve_ivp(lambda t, y: -y, (0.0, 3.0), np.ones(1), events=event, **TIGHT).t_events[0][0]
+
+    for d in (jacfwd, jacrev):
+        np.testing.assert_allclose(d(crossed)(0.5), -2.0, rtol=1e-7)
+    never = ai.solve_ivp(lambda t, y: -y, (0.0, 1.0), np.ones(1), events=lambda t, y: y[0] + 1.0)
+    assert never.t_events[0].size == 0
+    assert grad(lambda p: ai.solve_ivp(lambda t, y: -p * y, (0, 1), np.ones(1), events=touching).y[0, -1])(1.0) < 0
+
+
+def test_dense_output_and_chosen_times():
+    at = np.array([0.2, 1.1])
+    known = lambda a, t: np.exp(-a * t)
+
+    def between(m, a, t, **options):
+        found = m.solve_ivp(lambda t, y: -a * y, (0.0, 2.0), np.ones(1), dense_output=True, **TIGHT, **options)
+        return found.sol(t)[0]
+
+    for d in (jacfwd, jacrev):
+        got = d(lambda a, t: between(ai, a, t), (0, 1))(0.7, at)
+        want = d(known, (0, 1))(0.7, at)
+        np.testing.assert_allclose(got[0], want[0], rtol=1e-7)
+        np.testing.assert_allclose(got[1], want[1], rtol=1e-7, atol=1e-15)
+    np.testing.assert_allclose(between(si, 0.7, at), known(0.7, at), rtol=1e-7)
+    assert jvp(lambda a: between(ai, a, 0.3), (0.7,), (1.0,))[0].shape == ()
+
+    def chosen(m, a):
+        times = np.array([0.5, 1.0, 1.9])  # the solution ends before the last
+        found = m.solve_ivp(lambda t, y: -a * y, (0.0, 2.0), np.ones(1), t_eval=times, events=half, **TIGHT)
+        return found.t, found.y
+
+    (t, y), slopes = jvp(lambda a: chosen(ai, a), (0.7,), (1.0,))
+    np.testing.assert_allclose(t, chosen(si, 0.7)[0])
+    np.testing.assert_allclose(y, chosen(si, 0.7)[1], rtol=1e-7)
+    np.testing.assert_allclose(slopes[1][0], -t * np.exp(-0.7 * t), rtol=1e-6)
+    backward = lambda a: ai.solve_ivp(lambda t, y: -a * y, (1.0, 0.0), np.ones(1), dense_output=True, **TIGHT).sol(0.25)
+    np.testing.assert_allclose(jacrev(backward)(0.7), 0.75 * np.exp(0.7 * 0.75), rtol=1e-6)
+    by_end = lambda t: ai.solve_ivp(lambda t, y: -y, (0.0, t), np.ones(1), dense_output=True, **TIGHT).y[0, -1]
+    np.testing.assert_allclose(grad(by_end)(2.0), -np.exp(-2.0), rtol=1e-7)
+
+
+def half(t, y):
+    return y[0] - 0.5
+
+
+half.terminal = True
+
+
+def test_an_event_that_touches_zero_has_no_derivative():
+    touch = lambda t, y: (y[0] - 1.0) * 0.0 + np.where(t > 0.5, 1.0, -1.0)
+    with pytest.raises(TypeError, match=r"the slope of an event is singular"):
+        grad(lambda p: ai.solve_ivp(lambda t, y: -p * y, (0.0, 1.0), np.ones(1), events=touch).t_events[0][0])(1.0)
 
 
 def test_vmap_asks_for_a_loop():

@@ -11,12 +11,16 @@ import scipy.integrate as si
 from autodiff.core.errors import DifferentiationError, describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.scipy._mirror import array, has_tracer, plain, unsupported
+from autodiff.scipy.integrate._events import BetweenSteps, event_list, happened, plain_events
 from autodiff.scipy.integrate._runge_kutta import explicit_step, radau_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["IntegrationError", "odeint", "solve_ivp"]
+
+
+_EXPLICIT = frozenset({"RK23", "RK45", "DOP853"})
 
 
 class IntegrationError(DifferentiationError, ArithmeticError):
@@ -167,7 +171,9 @@ def solve_ivp(
     t_eval : array_like, optional
         Times at which the solution is wanted; may be traced.
     dense_output, events
-        Not where something is traced.
+        As in SciPy, with the explicit methods. ``sol`` and the states at events are steps of the method from the last
+        step before (SciPy: polynomials, as accurate); the times of events are implicit functions of the parameters,
+        also where the solution ends at one.
     vectorized, args
         As in SciPy.
     **options
@@ -176,12 +182,15 @@ def solve_ivp(
     Returns
     -------
     scipy.integrate.OdeResult
-        SciPy's own where nothing is traced; else ``t`` and ``y`` (n, len(t)) carry derivatives.
+        SciPy's own where nothing is traced; else ``t``, ``y`` (n, len(t)), ``sol``, ``t_events`` and ``y_events`` carry
+        derivatives.
 
     Raises
     ------
     IntegrationError
         In a transform, if the solver failed.
+    SolutionError
+        If an event only touches zero there, so that its time has no derivative.
 
     Examples
     --------
@@ -193,21 +202,32 @@ def solve_ivp(
     """
     name, args = "scipy.integrate.solve_ivp", () if args is None else tuple(args)
     y = array(y0)
-    if not _traced(fun, args, [*t_span] + ([] if t_eval is None else [*t_eval]), y):
+    watched = event_list(events)
+    when = [*t_span] + ([] if t_eval is None else [*t_eval])
+    if not _traced(fun, args, when, y) and not any(_traced(event, args, when, y) for event in watched):
         return si.solve_ivp(fun, t_span, y0, method, t_eval, dense_output, events, vectorized, args or None, **options)
-    if dense_output or events is not None:
-        raise unsupported(name, "dense_output or events", "Ask for the times with t_eval; find events with root.")
-    if not isinstance(method, str) or method not in {"RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"}:
+    if not isinstance(method, str) or method not in _EXPLICIT | {"Radau", "BDF", "LSODA"}:
         raise unsupported(name, f"method={method!r}", "Use 'RK23', 'RK45', 'DOP853', 'Radau', 'BDF' or 'LSODA'.")
+    follow = bool(dense_output or watched)
+    if follow and method not in _EXPLICIT:
+        raise unsupported(
+            name, f"dense_output or events with method={method!r}",
+            "Use 'RK23', 'RK45' or 'DOP853', or ask for the times with t_eval.",
+        )  # fmt: skip
     y = _start(y0)
     f = _right_side(fun, args, shape_of(y))
     fixed_f = _right_side(fun, plain(args), shape_of(y))
     plain_f = _numbers(fixed_f)
     span = plain(tuple(t_span))
     times = None if t_eval is None else plain(list(t_eval))
-    found = si.solve_ivp(plain_f, span, plain(y), method, times, **plain(options))
+    found = si.solve_ivp(
+        plain_f, span, plain(y), method, None if follow else times,
+        events=plain_events(watched, plain(args)) or None, **plain(options),
+    )  # fmt: skip
     if found.status < 0:
         raise IntegrationError(f"{name}: the solver failed{user_line()}: {found.message} Nothing to differentiate.")
+    if follow:
+        return _followed(name, found, (f, fixed_f), t_span, y, method, t_eval, watched, args, dense_output)
     if times is None:
         at = [float(t) for t in found.t]
         where = [t_span[0] + (t - at[0]) / (at[-1] - at[0]) * (t_span[1] - t_span[0]) for t in at]
@@ -221,6 +241,36 @@ def solve_ivp(
         len(lead) :
     ]
     found.t, found.y = (array(where) if has_tracer(where) else np.asarray(where)), np.transpose(y)
+    return found
+
+
+def _followed(
+    name: str, found: Any, fs: Any, t_span: Any, y: Any, method: str, t_eval: Any, events: Any, args: Any, dense: bool
+) -> Any:
+    """Fill in SciPy's result where the solution is asked for between its steps, or what happens there."""
+    start, stop = float(found.t[0]), float(found.t[-1])
+    ended = found.status == 1  # by an event: then the steps before it have fixed lengths
+    scale = 1.0 if ended or stop == start else (t_span[1] - t_span[0]) / (stop - start)
+    grid = [t_span[0], *[t_span[0] + (float(t) - start) * scale for t in found.t[1 : -1 if ended else None]]]
+    step = explicit_step(method)
+    f, fixed_f = fs
+    values = _solution(name, f, fixed_f, grid, y, method, {}, found.nfev, whole=True)
+    solution = BetweenSteps(step, f, grid, values)
+    fixed = BetweenSteps(step, fixed_f, plain(grid), plain(values))
+    if events:
+        pairs = [happened(name, e, args, t, solution, fixed) for e, t in zip(events, found.t_events, strict=True)]
+        times = [list(t) if len(t) else [] for t, _ in pairs]
+        last = [t[-1] for t, p in zip(times, found.t_events, strict=True) if len(p) and p[-1] == stop]
+        found.t_events, found.y_events = [t for t, _ in pairs], [states for _, states in pairs]
+        if ended:
+            grid = [*grid, last[0]]
+            values = np.concatenate([values, solution(last[0])[None]])
+            solution = BetweenSteps(step, f, grid, values)
+    if t_eval is not None:
+        grid = [t for t in t_eval if (float(plain(t)) - stop) * np.sign(stop - start) <= 0]
+        values = np.stack([solution(t) for t in grid]) if grid else np.zeros((0, *shape_of(y)))
+    found.t, found.y = (array(grid) if has_tracer(grid) else np.asarray(grid)), np.transpose(values)
+    found.sol = solution if dense else None
     return found
 
 
