@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff import hessian, hvp, tree, value_and_grad
+from autodiff import hessian, hvp, jvp, tree, value_and_grad
 from autodiff.core.spec import dtype_of, shape_of
 from nn.inspection import named_leaves
 
@@ -23,6 +23,10 @@ __all__ = ["Minimum", "line_search", "minimise", "newton"]
 METHODS = {"L-BFGS": "L-BFGS-B", "BFGS": "BFGS", "CG": "CG", "Newton-CG": "Newton-CG"}
 ENOUGH = 1e-4  # the share of what the slope promises by which a step has to come down (Nocedal and Wright, 3.1)
 SHIFTS = 60
+
+
+class _NoDescentError(ValueError):
+    """A line along which nothing comes down."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,20 +192,22 @@ def line_search(
     >>> line_search(lambda x: x**2, 1.0, -8.0)
     0.125
     """
-    from autodiff import jvp
-
     if not first > 0 or not 0 < shrink < 1:
         raise ValueError(f"line_search: first must be positive and shrink between 0 and 1, not {first} and {shrink}.")
     value, slope = jvp(f, (parameters,), (direction,))
     if not slope < 0:
-        raise ValueError(f"line_search: the function does not come down in this direction; its slope is {slope:.3g}.")
+        raise _NoDescentError(
+            f"line_search: the function does not come down in this direction; its slope is {slope:.3g}."
+        )
     step = float(first)
     while step > 1e-16 * first:
         new = f(tree.map(lambda p, d: p + step * d, parameters, direction))  # noqa: B023 - called at once
         if new <= value + ENOUGH * step * slope:  # not true of NaN
             return step
         step *= shrink
-    raise ValueError(f"line_search: no step comes down, although the slope is {slope:.3g}; is the function smooth?")
+    raise _NoDescentError(
+        f"line_search: no step comes down, although the slope is {slope:.3g}; is the function smooth?"
+    )
 
 
 def newton(f: Callable[[Any], Any], parameters: Any, *, tolerance: float = 1e-8, max_steps: int = 100) -> Minimum:
@@ -228,7 +234,7 @@ def newton(f: Callable[[Any], Any], parameters: Any, *, tolerance: float = 1e-8,
         direction = _newton_direction(second(x), gradient)
         try:
             step = line_search(flat.function, x, direction)
-        except ValueError:  # the function is flat to the last digit
+        except _NoDescentError:  # the function is flat to the last digit
             break
         x = x + step * direction
         points.append(x)

@@ -86,6 +86,16 @@ def test_what_is_not_finite_is_refused():
         newton(lambda x: np.sum(np.nan * x), np.ones(2))
 
 
+def test_errors_of_the_function_are_not_swallowed():
+    def picky(x):
+        if x > 1.5:
+            raise ValueError("too far")
+        return (x - 3) ** 2
+
+    with pytest.raises(ValueError, match="too far"):
+        newton(picky, 0.0)
+
+
 def test_line_search():
     bowl = {"a": np.array([1.0, 2.0]), "b": 3.0}
 
