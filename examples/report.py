@@ -52,6 +52,10 @@ class Row:
     met: bool | None = None
     wrong: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.met is not None:  # comparisons of NumPy's numbers give a bool that cannot be written as JSON
+            object.__setattr__(self, "met", bool(self.met))
+
     @property
     def agrees(self) -> bool:
         """Whether the figures are the same in print."""
