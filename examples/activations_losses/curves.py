@@ -50,7 +50,7 @@ def slopes_by_hand(functions: Mapping[str, tuple[Function, Function]]) -> list[R
 
 @program("buduma/B05")
 def neurons(run: Run) -> list[Row]:
-    """Sigmoid, tanh and rectified linear neurons, and a softmax layer."""
+    """Sigmoid, tanh and rectified (not, as the text has it, restricted) linear neurons, and a softmax layer."""
     functions: dict[str, tuple[Function, Function]] = {
         "sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
         "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2),
@@ -66,7 +66,6 @@ def neurons(run: Run) -> list[Row]:
         agreement("softmax layer: sum", 1.0, np.sum(y)),
         agreement("softmax layer: Jacobian diag(y) - y y^T", np.diag(y) - np.outer(y, y), jacobian),
         Row("tanh is centred: mean over z in (-5, 5)", "0", f"{abs(np.mean(np.tanh(POINTS))):.0f}", "sigmoid: 0.5"),
-        Row("ReLU", "restricted", "rectified", wrong='the usual name is "rectified linear unit"'),
     ]
 
 
