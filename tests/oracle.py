@@ -84,9 +84,12 @@ def survey(seeds, peers):
         program = draw(seed)
         for name, peer in peers.items():
             if compare(peer, program):
-                n, (quantity, how) = shortest(peer, program)
-                classes[name, program[0][n - 1][0], quantity, how].append(seed)
-        if count % 500 == 0:
+                n, (quantity, how) = shortest(peer, program) or (len(program[0]), compare(peer, program))
+                key = name, program[0][n - 1][0], quantity, how
+                if key not in classes:
+                    print(f"program {seed}: {' | '.join(key)}", flush=True)
+                classes[key].append(seed)
+        if count % 100 == 0:
             seconds = time.perf_counter() - start
             print(f"{count} programs, {sum(map(len, classes.values()))} disagreements, {seconds:.0f} s", flush=True)
     return classes

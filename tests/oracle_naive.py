@@ -1,6 +1,7 @@
-"""The vocabulary of the random programs for the naive engine: a value and a textbook adjoint for each operation."""
+"""The vocabulary of the random programs for the naive engine: a value and a textbook adjoint for each operation.
 
-from types import SimpleNamespace
+`oracle_naive_more` has the rest, and the whole vocabulary.
+"""
 
 import numpy as np
 from scipy import special
@@ -243,4 +244,3 @@ FUNCTIONS = naive.FUNCTIONS | {
     "svdvals": _svdvals,
     "triangular": _triangular,
 }  # fmt: skip
-NAIVE = SimpleNamespace(**FUNCTIONS)

@@ -7,14 +7,16 @@ operations come from a vocabulary `f`, one for each engine: `numpy_vocabulary` h
 `oracle_naive`.
 """
 
-import math
+import operator
 import random
 from types import SimpleNamespace
 
 import numpy as np
 
 import autodiff
-from autodiff.scipy import special
+from autodiff.scipy import linalg, special
+from tests.oracle_shapes import axis_of, definite, fit, flat, regular, settle, size_of, square, total
+from tests.oracle_steps import ASSIGNMENT, INDEXING, MAPPED, MATRICES, SPECIAL_STEPS
 
 SHAPES = ((3,), (2, 3), (2, 2))
 
@@ -25,10 +27,29 @@ _UFUNCS = (
 )
 _FUNCTIONS = (
     "broadcast_to clip concatenate convolve cumprod cumsum diff einsum flip kron matmul max mean median min outer prod "
-    "repeat reshape roll sort stack std sum tile trace transpose tril var where"
+    "repeat reshape roll sort stack std sum tile trace transpose tril var where "
+    "append cbrt copysign corrcoef cov cross delete diag diagonal floor fmod gradient inner insert logaddexp2 nanmean "
+    "nansum polyval ptp rot90 select sign sinc swapaxes take_along_axis trapezoid triu unwrap vander"
 )
-SPECIAL = ("digamma", "erf", "expit", "gammaln", "logsumexp")
+SPECIAL = (
+    "betaln digamma entr erf erfc erfinv expit gamma gammainc gammaln i0 i0e i1 i1e "
+    "kl_div log_ndtr logit logsumexp multigammaln ndtr ndtri polygamma rel_entr xlog1py xlogy"
+)
 _LINALG = "cholesky det eigvalsh inv norm qr slogdet solve svd pinv"
+
+
+def decayed(m, w, v):
+    """Exponential of a matrix, by its eigenvalues and eigenvectors."""
+    return (v * m.exp(-0.3 * w)) @ v.T
+
+
+def turning(u, _, vt):
+    """Orthogonal factor, by the singular vectors."""
+    return u @ vt
+
+
+def both_parts(m, z):
+    return m.concatenate([m.real(z), m.imag(z)])
 
 
 def numpy_vocabulary(m, **more):
@@ -44,62 +65,129 @@ def numpy_vocabulary(m, **more):
         "power_spectrum": lambda a: m.square(m.abs(m.fft.fft(a))),
         "circular": lambda a, b: m.real(m.fft.ifft(m.fft.fft(a) * m.fft.fft(b))),
         "low_pass": lambda a: m.fft.irfft(m.fft.rfft(a) * np.exp(-0.5 * np.arange(a.shape[-1] // 2 + 1)), a.shape[-1]),
+        "phase": lambda a, c: m.angle(c + 1.5 + 1j * a),
+        "modulus": lambda a, s: m.abs(m.exp(1j * a) * (1.5 + 1j * s) + 1),
+        "take": lambda a, index: m.take(a, index, mode="wrap"),
+        "argsorted": lambda a, axis: m.take_along_axis(a, m.argsort(a, axis=axis, stable=True), axis),
+        "argmaximum": lambda a: a[m.argmax(a)],
+        "smallest": lambda a, k: m.partition(a, k, axis=-1)[..., k],
+        "quantile": lambda a, q, axis: m.quantile(a, q, axis=axis),
+        "branch": lambda a: m.sin(a) if m.sum(a) > 0 else m.cos(a),
+        "ravel_fortran": lambda a: m.ravel(a, order="F"),
+        "block": lambda a, s: m.block([[a, a[:, :1]], [a[:1], m.reshape(s, (1, 1))]]),
+        "halves": lambda a: m.split(a, [1]),
+        "average": lambda a, w: m.average(a, weights=w),
+        "interp": lambda x, ys: m.interp(x, np.array([0.0, 0.9, 2.2]), ys),
+        "matrix_exp_eigh": lambda a: decayed(m, *m.linalg.eigh(a)),
+        "polar": lambda a: turning(*m.linalg.svd(a)),
+        "orthogonal": lambda a: m.linalg.qr(a)[0],
+        "matrix_power": m.linalg.matrix_power,
+        "multi_dot": m.linalg.multi_dot,
+        "lstsq": lambda a, b: m.linalg.lstsq(a, b)[0],
+        "nuclear_norm": lambda a: m.linalg.norm(a, "nuc"),
+        "norm_inf": lambda a: m.linalg.norm(a, np.inf),
+        "norm_p": m.linalg.norm,
+        "tensordot": lambda a, b: m.tensordot(a, b, ([0], [0])),
+        "spectrum_2d": lambda a: m.square(m.abs(m.fft.fft2(a))),
+        "half_spectrum": lambda a: both_parts(m, m.fft.rfft(a, norm="ortho")),
+        "low_pass_2d": lambda a: m.fft.irfft2(
+            m.fft.rfft2(a) * np.exp(-0.5 * np.arange(a.shape[-1] // 2 + 1)), s=a.shape
+        ),
+        "hermitian": lambda a: m.fft.hfft(a * (1 + 0.5j)),
+        "fftshift": m.fft.fftshift,
     }
     return SimpleNamespace(**names | more)
 
 
+def _changed(change):
+    """A function that changes a copy of its first argument in place."""
+
+    def apply(a, *args):
+        y = np.copy(a)
+        change(y, *args)
+        return y
+
+    return apply
+
+
+def _assign_to_zeros(a, index, value):
+    y = np.zeros_like(a)
+    y[index] = value
+    y += 0.3 * a
+    return y
+
+
+def _add_to(y, index, value):
+    y[index] += value
+
+
+def _scale_at(y, index, value):
+    y[index] *= value
+
+
+def _through_view(y, value):
+    column = y.T[0]
+    column *= value
+    column += 0.1
+
+
+def _recurrence(a):
+    y = np.zeros_like(a)
+    y[0] = a[0]
+    for i in range(1, len(a)):
+        y[i] = np.sin(y[i - 1]) + 0.5 * a[i]
+    return y
+
+
+def _product_into(a, b):
+    y = np.zeros_like(a)
+    np.multiply(a, b, out=y)
+    return y
+
+
+def _half(x):
+    return np.tanh(x) * x
+
+
+def _slope(x):
+    return np.tanh(x) + x / np.cosh(x) ** 2
+
+
+_tangents = autodiff.custom_jvp(_half)
+_tangents.defjvp(lambda xs, ts: (_half(*xs), _slope(*xs) * ts[0]))
+_adjoints = autodiff.custom_vjp(_half)
+_adjoints.defvjp(lambda x: (_half(x), x), lambda x, g: (_slope(x) * g,))
+
 NUMPY = numpy_vocabulary(
     np,
     softmax=lambda a: autodiff.ops.softmax(a, axis=-1),
+    log_softmax=lambda a: special.log_softmax(a, axis=-1),
     conv2d=lambda a, w: autodiff.ops.conv2d(a[None, None], w[None, None], padding=w.shape[0] - 1)[0, 0],
-    **{name: getattr(special, name) for name in SPECIAL},
+    average_pool=lambda a: autodiff.ops.avg_pool2d(a[None, None], 2, stride=1)[0, 0],
+    max_pool=lambda a: autodiff.ops.max_pool2d(a[None, None], 2, stride=1)[0, 0],
+    assign=_changed(operator.setitem),
+    assign_to_zeros=_assign_to_zeros,
+    add_to=_changed(_add_to),
+    scale_at=_changed(_scale_at),
+    add_at=_changed(np.add.at),
+    recurrence=_recurrence,
+    through_view=_changed(_through_view),
+    product_into=_product_into,
+    put=_changed(np.put),
+    put_along_axis=_changed(lambda y, index, value: np.put_along_axis(y, index, value, 1)),
+    fill_diagonal=_changed(np.fill_diagonal),
+    expm=linalg.expm,
+    solve_triangular=lambda a, b, lower: linalg.solve_triangular(a, b, lower=lower),
+    cho_solve=lambda low, b: linalg.cho_solve((low, True), b),
+    map=autodiff.vmap,
+    slope_of=autodiff.grad,
+    jacobian_columns=autodiff.jacfwd(lambda r: np.sin(r) * np.sum(r)),
+    jacobian_rows=autodiff.jacrev(lambda r: np.sin(r) * np.sum(r)),
+    checkpointed=autodiff.checkpoint,
+    custom_tangents=_tangents,
+    custom_adjoints=_adjoints,
+    **{name: getattr(special, name) for name in SPECIAL.split()},
 )
-
-
-# -- shapes --------------------------------------------------------------------------------------------------
-
-
-def size_of(shape):
-    return int(np.prod(shape, dtype=int))
-
-
-def fit(one, other):
-    """Whether two shapes broadcast to a small one."""
-    try:
-        return size_of(np.broadcast_shapes(one, other)) <= 36
-    except ValueError:
-        return False
-
-
-def flat(f, a, most=36):
-    """The first entries as a vector."""
-    n = size_of(a.shape)
-    a = f.reshape(a, (n,))
-    return a if n <= most else f.getitem(a, slice(0, most))
-
-
-def total(f, a):
-    return f.sum(flat(f, a), 0)
-
-
-def square(f, a):
-    """A matrix of 1 x 1 to 3 x 3 of the first entries, each between -1 and 1."""
-    n = min(3, math.isqrt(size_of(a.shape)))
-    return f.reshape(f.sin(flat(f, a, n * n)), (n, n))
-
-
-def definite(f, a):
-    m = square(f, a)
-    return f.add(f.matmul(m, f.transpose(m)), np.diag([1.0, 2.5, 4.5][: m.shape[0]]))
-
-
-def regular(f, a):
-    m = square(f, a)
-    return f.add(m, np.diag([4.0, 5.0, 7.0][: m.shape[0]]))
-
-
-def axis_of(a, k):
-    return k % len(a.shape)
 
 
 # -- steps ---------------------------------------------------------------------------------------------------
@@ -208,8 +296,10 @@ STRUCTURE = {
     "pinv": lambda f, a, b, k: f.linalg_pinv(regular(f, a)),
     "triangular": lambda f, a, b, k: f.multiply(f.triangular(regular(f, a)), 0.3),
 }
-FAMILIES = (ELEMENTWISE, BINARY, AXES, STRUCTURE)
+FAMILIES = (ELEMENTWISE, BINARY, AXES, STRUCTURE, SPECIAL_STEPS, INDEXING, ASSIGNMENT, MATRICES, MAPPED)
+WEIGHTS = (3, 2, 2, 3, 2, 3, 2, 2, 2)
 KINDS = [list(family) for family in FAMILIES]
+ANYTHING = STRUCTURE | SPECIAL_STEPS | INDEXING | ASSIGNMENT | MATRICES | MAPPED
 
 
 def draw(seed, least=5, most=15):
@@ -217,7 +307,7 @@ def draw(seed, least=5, most=15):
     rng = random.Random(seed)
     steps = []
     for _ in range(rng.randint(least, most)):
-        kinds = rng.choices(KINDS, (3, 2, 3, 3))[0]
+        kinds = rng.choices(KINDS, WEIGHTS)[0]
         steps.append((rng.choice(kinds), rng.randrange(31), rng.randrange(31), rng.randrange(31)))
 
     def arrays(low, high):
@@ -237,14 +327,15 @@ def step(f, kind, a, b, k):
         return BINARY[kind](f, a, b if fit(a.shape, b.shape) else f.sin(total(f, b)))
     if kind in AXES:
         return AXES[kind](f, a if a.shape else f.reshape(a, (1,)), k)
-    return STRUCTURE[kind](f, a, b, k)
+    return ANYTHING[kind](f, a, b, k)
 
 
 def run(f, steps, *xs):
     """Run a program; the result is a vector with an entry for each value that was computed."""
     values = list(xs)
     for kind, i, j, k in steps:
-        values.append(step(f, kind, values[-1 - i % min(len(values), 3)], values[-1 - j % len(values)], k))
+        value = step(f, kind, values[-1 - i % min(len(values), 3)], values[-1 - j % len(values)], k)
+        values.append(settle(f, value))
     parts = []
     for number, value in enumerate(values, 1):
         mean = f.multiply(total(f, value), 1 / min(36, size_of(value.shape)))

@@ -8,7 +8,7 @@ import pytest
 from autodiff import grad, hvp, jvp, linearize, vjp
 from tests import naive
 from tests.oracle import COUNT, QUANTITIES, STORED, TABLE, differs, known, ours, stored
-from tests.oracle_naive import NAIVE
+from tests.oracle_naive_more import NAIVE
 from tests.oracle_programs import FAMILIES, NUMPY, SHAPES, draw, run
 
 SLICES = 10
