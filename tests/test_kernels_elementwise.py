@@ -1,6 +1,8 @@
-"""Elementary functions: errors against mpmath, limits, hosts, layouts, results in place, inlining."""
+"""Elementary functions of the CPU: errors against mpmath, limits, hosts, results in place, inlining.
 
-import math
+What every backend does is in tests/kernels/test_elementwise.py.
+"""
+
 import os
 import re
 import subprocess
@@ -81,14 +83,6 @@ def test_every_binade_of_float32(name):
 @both_dtypes
 def test_zeros_infinities_and_nan(name, dtype):
     checks.check_special(name, dtype)
-
-
-def test_negative_arguments_of_logarithms():
-    for dtype in checks.DTYPES:
-        x = np.array([-np.finfo(dtype).smallest_subnormal, -1.0, -np.finfo(dtype).max], dtype)
-        assert np.isnan(elementwise.log(x)).all()
-        assert np.isnan(elementwise.log1p(x[2:])).all()
-        assert elementwise.log1p(x[1:2])[0] == -np.inf
 
 
 @both_dtypes
@@ -218,51 +212,6 @@ def test_the_script_derives_the_coefficients(name):
 # -- arrays --------------------------------------------------------------------------------------------------
 
 
-def expected(x):
-    return np.vectorize(math.tanh, otypes=[x.dtype])(x)
-
-
-@both_dtypes
-@pytest.mark.parametrize("shape", [(), (0,), (1,), (3, 0, 2), (7,), (2, 3, 5), (129,)])
-def test_shapes(shape, dtype, rng):
-    x = np.asarray(rng.standard_normal(shape)).astype(dtype)
-    y = elementwise.tanh(x)
-    assert isinstance(y, np.ndarray)
-    assert (y.shape, y.dtype) == (shape, dtype)
-    np.testing.assert_allclose(y, expected(x), rtol=4 * np.finfo(dtype).eps)
-
-
-def layouts(rng):
-    x = rng.standard_normal((6, 8, 10))
-    fixed = x.copy()
-    fixed.flags.writeable = False
-    return {
-        "contiguous": x,
-        "read-only": fixed,
-        "Fortran": np.asfortranarray(x),
-        "permuted": x.transpose(1, 2, 0),
-        "strided": x[::2, 1::3],
-        "reversed": x[::-1, :, ::-1],
-        "broadcast": np.broadcast_to(x[:1], x.shape),
-    }
-
-
-@pytest.mark.parametrize("layout", list(layouts(np.random.default_rng(0))))
-def test_layouts(layout, rng):
-    x = layouts(rng)[layout]
-    before = x.copy()
-    np.testing.assert_allclose(elementwise.tanh(x), expected(x), rtol=1e-15)
-    out = np.full(x.shape, np.nan)
-    assert elementwise.tanh(x, out=out) is out
-    np.testing.assert_allclose(out, expected(x), rtol=1e-15)
-    np.testing.assert_array_equal(x, before)
-
-
-def test_fortran_order_is_kept(rng):
-    x = np.asfortranarray(rng.standard_normal((5, 7)))
-    assert elementwise.tanh(x).flags.f_contiguous
-
-
 @pytest.mark.parametrize("size", [5, 203])
 def test_results_may_replace_arguments(size, rng, monkeypatch):
     monkeypatch.setattr(elementwise, "BLOCK", 64)
@@ -272,17 +221,6 @@ def test_results_may_replace_arguments(size, rng, monkeypatch):
     np.testing.assert_array_equal(whole[1:], y)
     assert elementwise.tanh(x, out=x) is x
     np.testing.assert_array_equal(x, y)
-
-
-def test_results_may_have_gaps(rng):
-    x, out = rng.standard_normal((4, 6)), np.zeros((4, 12))
-    elementwise.tanh(x, out=out[:, ::2])
-    np.testing.assert_allclose(out[:, ::2], expected(x), rtol=1e-15)
-    assert not out[:, 1::2].any()
-    square = rng.standard_normal((5, 5))
-    want = elementwise.tanh(square).copy()
-    elementwise.tanh(square, out=square.T)
-    np.testing.assert_array_equal(square.T, want)
 
 
 def test_threads_agree(rng, monkeypatch):
@@ -299,20 +237,6 @@ def test_threads_agree(rng, monkeypatch):
 
 
 @each
-@pytest.mark.parametrize(
-    ("x", "kind"),
-    [
-        (np.arange(3), "int64"), (np.ones(3, np.float16), "float16"), (np.ones(3, complex), "complex128"),
-        (np.ones(3, bool), "bool"), (np.ones(3, ">f8" if sys.byteorder == "little" else "<f8"), "[<>]f8"),
-    ],
-)  # fmt: skip
-def test_other_dtypes_are_refused(name, x, kind):
-    message = rf"{name}: expected an array of float32 or float64, got {kind}; convert with .astype"
-    with pytest.raises(TypeError, match=message):
-        getattr(elementwise, name)(x)
-
-
-@each
 @pytest.mark.parametrize("x", [[1.0], 1.0, np.float64(1.0), None])
 def test_arguments_are_arrays(name, x):
     message = (
@@ -322,14 +246,10 @@ def test_arguments_are_arrays(name, x):
         getattr(elementwise, name)(x)
 
 
-def test_out_must_fit():
+def test_out_is_an_array_to_write_to():
     x = np.ones((2, 3))
-    with pytest.raises(TypeError, match="exp: out must be an array of the argument's dtype, float64, got float32"):
-        elementwise.exp(x, out=np.ones((2, 3), np.float32))
     with pytest.raises(TypeError, match="exp: out must be an array of the argument's dtype, float64, got list"):
         elementwise.exp(x, out=[0.0])
-    with pytest.raises(ValueError, match=re.escape("exp: out must have the argument's shape, (2, 3), got (3, 2)")):
-        elementwise.exp(x, out=np.ones((3, 2)))
     fixed = np.ones((2, 3))
     fixed.flags.writeable = False
     with pytest.raises(ValueError, match="exp: out is read-only; pass a writeable array"):
