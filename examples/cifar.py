@@ -1,0 +1,353 @@
+"""CIFAR-10: fully connected, convolutional, and with batch normalisation.
+
+- Ekman, "Learning Deep Learning", chapter 7: the data (C1), a network of two convolutions (C4), six of them (C5).
+- Hui, "deep learning, part 2": four dense layers (B7).
+- Buduma, "Fundamentals of Deep Learning", chapter 5: two convolutions without (B41) and with batch normalisation (B42).
+
+CIFAR-10 is looked for as `nn.data.load_cifar10` says; without it generated pictures stand in. Quick runs learn 5,000
+photos for an epoch or two; ``--full`` takes the text's own schedule, hours on one core. Run::
+
+    python -m examples run cifar [--full]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import nn
+from autodiff.ops import relu
+from examples.catalogue import program
+from examples.photos import colour_photos
+from examples.report import Row
+from nn.data import Batches, ImageSet
+from nn.losses import cross_entropy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from examples.run import Run
+
+# -- the data ------------------------------------------------------------------------------------------------
+
+
+@program("ekman/C1")
+def explore(run: Run) -> list[Row]:
+    """Shapes, classes, and the picture that the text looks at."""
+    photos = colour_photos(run)
+    images, labels = photos.train_images, photos.train_labels
+    corner = np.array([213, 229, 242], np.uint8)
+    here = np.flatnonzero((images[:, 0, 0] == corner).all(1) & (labels == 8))
+    with run.picture(ncols=5, nrows=2, figsize=(7, 3.2)) as axes:
+        for kind, ax in enumerate(axes.flat):
+            ax.imshow(images[np.flatnonzero(labels == kind)[0]])
+            ax.set(title=photos.classes[kind], xticks=[], yticks=[])
+            ax.grid(visible=False)
+    if not photos.full:
+        note = "generated pictures: CIFAR-10 is not on disk"
+        return [
+            Row("shape of the images", "(50000, 32, 32, 3)", str(images.shape), note),
+            Row("classes", "10", str(len(photos.classes))),
+        ]
+    at = int(here[0]) if len(here) else 0
+    ours = images[100, 0, 0].tolist()
+    return [
+        Row("shape of the images", "(50000, 32, 32, 3)", str(images.shape)),
+        Row("shape of the labels", "(50000, 1)", str(labels[:, None].shape)),
+        Row("training images, in the text", "60,000", f"{len(images):,}", wrong="60,000 is the whole set"),
+        Row("test images", "10,000", f"{len(photos.test_images):,}"),
+        Row("a ship whose first pixel is [213,229,242]", "8", str(labels[at]), f"here image {at}, in the text 100"),
+        Row("its first pixel", "[213,229,242]", str(images[at, 0, 0].tolist()).replace(" ", ""),
+            f"the order of the images depends on the file; ours at 100: {ours}" if at != 100 else None),
+        Row("ships with that pixel", "", str(len(here)), met=len(here) >= 1),
+    ]  # fmt: skip
+
+
+# -- training ------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a network of a text is trained there, and what the text reports."""
+
+    model: Callable[[np.random.Generator], nn.Sequential]
+    epochs: int
+    batch_size: int
+    rate: float = 1e-3
+    loss: Any = cross_entropy
+    decay: float = 0.0
+    crop: int = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Errors (shares) at the end, and the accuracy of every batch on the way."""
+
+    train: float
+    test: float
+    steps: int
+    seconds: float
+    curve: list[float]
+
+
+def standardised(photos: ImageSet) -> Callable[[Any], Any]:
+    """Take off the mean of all pixels to learn from and divide by their deviation; (n, 3, 32, 32)."""
+    some = photos.train_images[:5000].astype(np.float32)  # of 15 million pixels: the mean moves by less than 0.1 %
+    mean, deviation = np.float32(some.mean()), np.float32(some.std())
+
+    def prepare(images: Any) -> Any:
+        return (np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32) - mean) / deviation
+
+    return prepare
+
+
+def middle(images: Any, size: int) -> Any:
+    """The pixels in the middle."""
+    edge = (images.shape[-1] - size) // 2
+    return images[..., edge : edge + size, edge : edge + size]
+
+
+def distort(size: int) -> Callable[[Any, np.random.Generator], Any]:
+    """Crop at random, mirror, and change brightness and contrast."""
+    flip = nn.data.random_flip()
+
+    def augment(batch: Any, rng: np.random.Generator) -> Any:
+        images, labels = flip(batch, rng)
+        down, right = rng.integers(0, images.shape[-1] - size + 1, 2)
+        images = images[..., down : down + size, right : right + size]
+        contrast, brightness = (
+            rng.uniform(0.8, 1.2, (len(images), 1, 1, 1)),
+            rng.uniform(-0.25, 0.25, (len(images), 1, 1, 1)),
+        )
+        return (images * contrast + brightness).astype(np.float32), labels
+
+    return augment
+
+
+def train(run: Run, plan: Plan, photos: ImageSet, epochs: int) -> Outcome:
+    """Train as the plan says."""
+    start = time.perf_counter()
+    prepare = standardised(photos)
+    data = Batches(
+        photos.train_images, photos.train_labels, batch_size=plan.batch_size, drop_last=True,
+        transform=lambda images, labels: (prepare(images), labels),
+        augment=distort(plan.crop) if plan.crop < 32 else None,
+    )  # fmt: skip
+    result = nn.fit(
+        plan.model(run.rng), nn.Supervised(plan.loss), nn.Adam(plan.rate, weight_decay=plan.decay), data,
+        epochs=epochs, rng=run.seed, progress=not run.smoke,
+    )  # fmt: skip
+
+    def error(images: Any, labels: Any) -> float:
+        logits = nn.predict(result.model, images, transform=lambda x: middle(prepare(x), plan.crop))
+        return 1 - float(nn.metrics.accuracy(logits, labels))
+
+    some = slice(0, 10_000)
+    return Outcome(
+        error(photos.train_images[some], photos.train_labels[some]), error(photos.test_images, photos.test_labels),
+        len(result.history.losses), time.perf_counter() - start, list(result.history.losses),
+    )  # fmt: skip
+
+
+def photos_for(run: Run) -> ImageSet:
+    """The whole set for a full run; otherwise so few that it takes seconds."""
+    if run.full:
+        return colour_photos(run)
+    return colour_photos(run, 200, 100) if run.smoke else colour_photos(run, 5000, 2000)
+
+
+def percent(share: float) -> str:
+    """A share in whole percent, as the texts print them."""
+    return f"{100 * share:.0f} %"
+
+
+def row(
+    run: Run, photos: ImageSet, name: str, reported: float, measured: float, note: str, margin: float = 0.005
+) -> Row:
+    """An error beside the text's, which counts after a full run on the whole set."""
+    whole = run.full and photos.full
+    note = note if whole else f"{note}; the report is of the whole set and schedule"
+    return Row(name, percent(reported), percent(measured), note, met=measured <= reported + margin if whole else None)
+
+
+# -- Hui -----------------------------------------------------------------------------------------------------
+
+
+def fully_connected(rng: np.random.Generator) -> nn.Sequential:
+    """3072-100-50-25-10 with ReLU."""
+    layers: list[Any] = [nn.Flatten()]
+    for inputs, outputs in ((3072, 100), (100, 50), (50, 25)):
+        layers += [nn.Dense(inputs, outputs, weight_init="he_normal", rng=rng), relu]
+    return nn.Sequential(*layers, nn.Dense(25, 10, rng=rng))
+
+
+@program("hui/B7")
+def dense_layers(run: Run) -> list[Row]:
+    """Four dense layers, Adam, batches of 200, ten epochs; rate and penalty are not given."""
+    photos = photos_for(run)
+    plan = Plan(fully_connected, epochs=10, batch_size=200 if not run.smoke else 20, decay=1e-4)
+    outcome = train(run, plan, photos, run.length(3, plan.epochs) if not run.smoke else 1)
+    note = f"{outcome.steps:,} steps, {outcome.seconds:.0f} s; chosen: rate 0.001, decay 0.0001, He's weights"
+    accuracy, whole = 1 - outcome.test, run.full and photos.full
+    return [
+        Row("parameters", "", f"{nn.count_parameters(fully_connected(run.rng)):,}",
+            met=nn.count_parameters(fully_connected(run.rng)) == 313_885),
+        Row("test accuracy", "50+ %", f"{100 * accuracy:.1f} %", note, met=accuracy >= 0.5 if whole else None),
+        Row("by chance", "10 %", percent(1 / len(photos.classes))),
+    ]  # fmt: skip
+
+
+# -- Ekman ---------------------------------------------------------------------------------------------------
+
+
+def configuration(number: int, rng: np.random.Generator) -> nn.Sequential:
+    """One of the six networks; Table 7-5."""
+    he = {"weight_init": "he_normal" if number == 1 else "glorot_uniform", "padding": "same", "rng": rng}
+    act = np.tanh if number == 6 else relu
+    drop = [nn.Dropout(0.2)] if number in (3, 4, 5) else []
+    if number == 1:
+        first, second, count = (3, 64, 5), (64, 64, 3), 8 * 8 * 64
+    else:
+        first, second, count = (3, 64, 3), (64, 16, 2), 8 * 8 * 16
+    if number <= 3:
+        layers = [nn.Conv2d(*first, stride=2, **he), act, *drop, nn.Conv2d(*second, stride=2, **he), act, *drop]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Dense(count, 10, rng=rng))
+    layers = [nn.Conv2d(3, 64, 4, **he), act, *drop, nn.Conv2d(64, 64, 2, stride=2, **he), act, *drop]
+    layers += [nn.Conv2d(64, 32, 3, **he), act, *drop]
+    if number > 4:
+        layers += [nn.Conv2d(32, 32, 3, **he), act]
+    layers += [nn.MaxPool2d(2), *(drop if number > 4 else []), nn.Flatten()]
+    for inputs in (8 * 8 * 32, 64)[: 1 if number == 4 else 2]:
+        layers += [nn.Dense(inputs, 64, rng=rng), act, *drop]
+    return nn.Sequential(*layers, nn.Dense(64, 10, rng=rng))
+
+
+def softmax_mse(logits: Any, labels: Any) -> Any:
+    """Mean square of probabilities less one-hot classes: how it was done in the 1980s."""
+    return np.mean((nn.softmax(logits) - np.eye(10, dtype=np.float32)[labels]) ** 2)
+
+
+SIX = {  # parameters (counted), errors reported in training and test
+    1: (82_762, 0.02, 0.39), 2: (16_154, 0.33, 0.35), 3: (16_154, 0.30, 0.30), 4: (169_834, 0.14, 0.23),
+    5: (183_242, 0.20, 0.22), 6: (183_242, 0.04, 0.38),
+}  # fmt: skip
+
+
+def plan_of(number: int) -> Plan:
+    """Adam, batches of 32, 128 epochs."""
+    return Plan(lambda rng: configuration(number, rng), 128, 32, loss=softmax_mse if number == 6 else cross_entropy)
+
+
+@program("ekman/C4")
+def two_convolutions(run: Run) -> list[Row]:
+    """Configuration 1, with the parameters of each layer."""
+    photos, model = photos_for(run), configuration(1, run.rng)
+    sizes = [nn.count_parameters(layer) for layer in model if nn.count_parameters(layer)]
+    outcome = train(run, plan_of(1), photos, run.length(3, 128) if not run.smoke else 1)
+    note = f"{outcome.steps:,} steps, {outcome.seconds:.0f} s"
+    with run.picture() as ax:
+        ax.plot(nn.history.smooth(outcome.curve))
+        ax.set(xlabel="step", ylabel="training loss, smoothed")
+    return [
+        *[Row(f"parameters of {name}", text, f"{n:,}") for name, text, n in zip(
+            ("conv 5x5", "conv 3x3", "full"), ("4,864", "36,928", "40,970"), sizes, strict=True)],
+        Row("the factors of the last", "10x4,090", "10x4,097", wrong="8*8*64 + 1 = 4,097; 10 of them are the 40,970"),
+        Row("parameters", "82,762", f"{sum(sizes):,}"),
+        Row("first layer has of each of the others", "about 10 %",
+            f"{100 * sizes[0] / sizes[1]:.0f} %, {100 * sizes[0] / sizes[2]:.0f} %", wrong="4,864 of 36,928, of 40,970"),
+        row(run, photos, "error in training", 0.02, outcome.train, note),
+        row(run, photos, "error on the test images", 0.39, outcome.test, note),
+    ]  # fmt: skip
+
+
+@program("ekman/C5")
+def six_configurations(run: Run) -> list[Row]:
+    """Six networks, from two layers to six, with and without dropout; the last with tanh and squared errors."""
+    photos, rows, curves = photos_for(run), [], {}
+    for number, (count, in_training, in_test) in SIX.items():
+        if not run.full and not run.smoke and number >= 4:  # they take three to ten times as long
+            few = dataclasses.replace(photos, train_images=photos.train_images[:2000],
+                                      train_labels=photos.train_labels[:2000])  # fmt: skip
+        else:
+            few = photos
+        model = configuration(number, run.rng)
+        outcome = train(run, plan_of(number), few, run.length(2, 128) if not run.smoke else 1)
+        note = f"{outcome.steps:,} steps, {outcome.seconds:.0f} s"
+        curves[number] = outcome.curve
+        rows += [
+            Row(
+                f"{number}: parameters", "", f"{nn.count_parameters(model):,}", met=nn.count_parameters(model) == count
+            ),
+            row(run, photos, f"{number}: error in training", in_training, outcome.train, note),
+            row(run, photos, f"{number}: error on the test images", in_test, outcome.test, note),
+        ]
+    with run.picture() as ax:
+        for number in (1, 2, 3, 4, 5):
+            ax.plot(nn.history.smooth(curves[number]), label=f"configuration {number}")
+        ax.set(xlabel="step", ylabel="training loss, smoothed")
+        ax.legend()
+    return rows
+
+
+# -- Buduma --------------------------------------------------------------------------------------------------
+
+
+def tutorial_net(rng: np.random.Generator, *, normalised: bool) -> nn.Sequential:
+    """Two convolutions of 5x5 and two full layers on 24x24 crops, ReLU on the logits too, as printed."""
+    options: dict[str, Any] = {"weight_init": "he_normal", "rng": rng}
+
+    def after(width: int) -> list[Any]:
+        return [nn.BatchNorm(width, momentum=0.9, eps=1e-3), relu] if normalised else [relu]
+
+    drop = [] if normalised else [nn.Dropout(0.5)]
+    layers: list[Any] = []
+    for inputs in (3, 64):
+        layers += [nn.Conv2d(inputs, 64, 5, padding="same", **options), *after(64), nn.MaxPool2d(2)]
+    layers += [nn.Flatten(), nn.Dense(6 * 6 * 64, 384, **options), *after(384), *drop]
+    layers += [nn.Dense(384, 192, **options), *after(192), *drop, nn.Dense(192, 10, **options), *after(10)]
+    return nn.Sequential(*layers)
+
+
+@program("buduma/B41", "buduma/B42")
+def with_and_without(run: Run) -> list[Row]:
+    """Batch normalisation, and a rate ten times as high, reach the same accuracy in fewer steps."""
+    normalised = run.id == "buduma/B42"
+    photos = photos_for(run)
+    plan = Plan(
+        lambda rng: tutorial_net(rng, normalised=normalised), 30, 128 if not run.smoke else 20,
+        rate=1e-3 if normalised else 1e-4, crop=24,
+    )  # fmt: skip
+    outcome = train(run, plan, photos, run.length(2, plan.epochs) if not run.smoke else 1)
+    other = dataclasses.replace(plan, model=lambda rng: tutorial_net(rng, normalised=not normalised),
+                                rate=1e-4 if normalised else 1e-3)  # fmt: skip
+    against = train(run, other, photos, run.length(2, plan.epochs) if not run.smoke else 1)
+    count = nn.count_parameters(plan.model(run.rng))
+    curves = {"normalised": outcome.curve, "not normalised": against.curve}
+    if not normalised:
+        curves = {"normalised": against.curve, "not normalised": outcome.curve}
+    with run.picture() as ax:
+        for (name, curve), style in zip(curves.items(), ("-", "--"), strict=True):
+            ax.plot(nn.history.smooth(curve), style, label=name)
+        ax.set(xlabel="step", ylabel="training loss, smoothed")
+        ax.legend()
+    last = {name: float(np.mean(curve[-max(1, len(curve) // 10) :])) for name, curve in curves.items()}
+    faster = next(
+        (i + 1 for i, value in enumerate(nn.history.smooth(curves["normalised"])) if value <= last["not normalised"]),
+        len(curves["normalised"]),
+    )
+    steps = len(curves["not normalised"])
+    reported = ("92.3 %", "over 80 thousand"), ("96.7 %", "slightly over 14 thousand")
+    accuracy, to_90 = reported[normalised]
+    return [
+        Row("parameters", "", f"{count:,}", met=count == (1_069_726 if normalised else 1_068_298)),
+        Row("test accuracy", accuracy, f"{100 * (1 - outcome.test):.1f} %", f"{outcome.steps:,} steps, "
+            f"{outcome.seconds:.0f} s; not credible as a test figure for this net (about 86 % is usual): probably of a "
+            "training batch"),
+        Row("steps to 90 %", to_90, "not reached" if outcome.test > 0.1 else f"at most {outcome.steps:,}",
+            "of test images; the text's are probably of training batches"),
+        Row("steps to the other's last loss, normalised", "", f"{faster:,} of {steps:,}",
+            f"{steps / faster:.1f} times fewer; in the text 80 / 14 = 5.7", met=run.smoke or faster < steps),
+    ]  # fmt: skip
