@@ -156,7 +156,8 @@ def further_ahead(run: Run) -> list[Row]:
         for (name, predicted), marker in zip(ways.items(), "os^x", strict=True):
             axes.plot(range(1, ahead + 1), ((predicted - y_test) ** 2).mean(axis=0), marker=marker, label=name)
         axes.set(title="Predictions further ahead", xlabel="months ahead", ylabel="mean squared error, standardised")
-        axes.legend()
+        axes.set(yscale="log", ylim=(0.01, 6))
+        axes.legend(loc="upper center", ncols=2)
     first = float(np.abs(ways["fed its own predictions"][:, :1] - one_for_each[0](x_test)).max())
     rows = [Row("one month ahead, the last way is the first", "", f"{first:.0e}", met=first < 1e-6)]
     for name, predicted in ways.items():
