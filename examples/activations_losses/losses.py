@@ -40,7 +40,12 @@ def logistic_classifier(run: Run) -> list[Row]:
     return [
         agreement("log(1 + e^(-y z)), by hand and from nn", loss(w), ours(w)),
         agreement("its gradient", by_hand, grad(ours)(w)),
-        Row("loss of a no at z = 2", f"{printed:.4f}", f"{both:.4f}", wrong="log(1 + e^-z) is the loss of a yes only"),
+        Row(
+            "loss of a no at z = 2, as printed",
+            f"{printed:.4f}",
+            f"{both:.4f}",
+            wrong="log(1 + e^-z) is the loss of a yes only",
+        ),
         agreement("loss at -1000, 0, 1000", (1000.0, np.log(2), 0.0), safe, note="e^1000 overflows, softplus does not"),
         Row("right after descent", "", f"{100 * right:.0f} %", met=right > 0.8),
     ]

@@ -42,14 +42,13 @@ def naive_and_safe(run: Run) -> list[Row]:
     broken = not np.isfinite(slopes).all()
     try:
         nn.losses.cross_entropy(np.zeros((1, 10)), np.array([10]))
-        last = "accepted"
+        classes = "{1, ..., K}"
     except IndexError:
-        last = "refused"
-    off = "classes are counted from 0: with 10 of them the last is 9"
+        classes = "{0, ..., K - 1}"
     return [
         *rows,
         Row("naive at a gap of 1000", "NaN", "NaN" if broken else "finite"),
-        Row("class K among {1, ..., K}", "accepted", last, wrong=off),
+        Row("class numbers", "{1, ..., K}", classes, wrong="10 among 10 classes is refused: they are counted from 0"),
     ]
 
 
@@ -86,13 +85,13 @@ def slopes_of_losses(run: Run) -> list[Row]:
     return [
         *rows,
         Row(
-            "logistic at 1",
+            "logistic at 1: the formula as printed",
             f"{1 / (1 - np.exp(-1)):.4f}",
             f"{sigmoid(1.0):.4f}",
             wrong="1 / (1 - e^-z) has the wrong sign",
         ),
         Row(
-            "equation 5-2 at z = 0.8, targets 1 and 0",
+            "equation 5-2 as printed, z = 0.8, targets 1 and 0",
             ", ".join(f"{p:.4f}" for p in printed),
             right_ones,
             wrong="it takes -(1 - y) / (1 - output); its result, output - y, is right",
