@@ -45,9 +45,10 @@ $(CUDA_VENV)/.installed: pyproject.toml
 	@touch $@
 
 test-cuda: export AUTODIFF_REQUIRE_PTX := $(filter Linux,$(shell uname))
+test-cuda: CUDA_SPREAD := $(if $(filter cuda,$(CUDA_TARGET)),,-n auto --maxprocesses 4 --dist loadfile)
 test-cuda: export NUMBA_ENABLE_CUDASIM := $(if $(filter cuda,$(CUDA_TARGET)),0,1)
 test-cuda: $(CUDA_VENV)/.installed  ## Simulate the GPU kernels, compile and assemble them (CUDA_TARGET=cuda: run them)
-	$(CUDA_VENV)/bin/python -m pytest tests/cuda tests/kernels $(ARGS)
+	$(CUDA_VENV)/bin/python -m pytest $(CUDA_SPREAD) tests/cuda tests/kernels $(ARGS)
 
 check-examples: $(STAMP)  ## Check the programs of the texts: exact figures, ten steps of everything else
 	$(BIN)/python -m examples check $(ARGS)

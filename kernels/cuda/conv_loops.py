@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from numba import int64
 
+from kernels.cuda.epilogue import finish
 from kernels.cuda.launch import device
 
 __all__ = [
@@ -171,8 +172,7 @@ def store_images(out, bias, z, part, row, column, value, sizes, p):
     channel = z * sizes[0] + row
     if p[4] == 1:
         value += bias[channel]
-    if p[5] == 1 and value < 0:
-        value = out.dtype.type(0)
+    value = finish(value, p[5], out.dtype.type(0))
     per_image = p[1] * p[2]
     n, at = column // per_image, column % per_image
     out[image_item(n, channel, at // p[2], at % p[2], p[0], p[1], p[2], p[3])] = value

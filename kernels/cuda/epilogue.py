@@ -10,8 +10,6 @@ ACTIVATIONS = {None: 0, "relu": 1}
 
 
 @device
-def finish(value, code):
-    """Return the activation of a value; NaN stays NaN."""
-    if code == 1 and value < 0:
-        return value * 0
-    return value
+def finish(value, code, zero):
+    """Return the activation of a value; `zero` is of its type. NaN stays NaN."""
+    return zero if code == 1 and value < 0 else value

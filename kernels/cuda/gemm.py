@@ -15,8 +15,10 @@ from typing import Any
 
 from numba import cuda, int64
 
+from kernels.cuda.epilogue import finish
 from kernels.cuda.launch import SIMULATED, Kernel, declare, device
-from kernels.cuda.vector import align_shared, load4
+from kernels.cuda.tensor_layout import tile_place
+from kernels.cuda.vector import align_shared, clear, copy, load4
 
 __all__ = ["COLUMNS", "DEPTH", "ROWS", "THREADS", "matrix_quad", "matrix_store", "product"]
 
@@ -28,9 +30,11 @@ HALF = SIDE // 2
 ACROSS = COLUMNS // SIDE  # threads side by side
 THREADS = (ROWS // SIDE) * ACROSS
 QUADS = ROWS * DEPTH // (4 * THREADS)  # that each thread reads of a panel
-PANEL = ROWS * DEPTH
+PITCH = ROWS + 4  # from one term of a panel to the next: threads that write different terms meet different banks
+PANEL = PITCH * DEPTH
 # Numba takes the sizes of arrays from names alone.
 STAGES, SUMS, NEXT = 2 * PANEL, SIDE * SIDE, 4 * QUADS
+clear_sums, copy_sums = clear(SUMS), copy(SUMS)
 
 
 @device
@@ -62,9 +66,7 @@ def matrix_store(out, bias, z, part, row, column, value, sizes, p):
     with_bias, code = p
     if with_bias == 1:
         value += bias[column]
-    if code == 1 and value < 0:
-        value = out.dtype.type(0)
-    out[(z * sizes[0] + row) * sizes[1] + column] = value
+    out[(z * sizes[0] + row) * sizes[1] + column] = finish(value, code, out.dtype.type(0))
 
 
 @device
@@ -80,8 +82,8 @@ def place(t, quad, along):
 def keep(panels, stage, t, quad, along, values, first):
     """Put a quad from registers into a panel; panels are stored term by term."""
     row, term = place(t, quad, along)
-    at = stage * PANEL + term * ROWS + row
-    step = ROWS if along == 1 else 1
+    at = stage * PANEL + term * PITCH + row
+    step = PITCH if along == 1 else 1
     panels[at] = values[first]
     panels[at + step] = values[first + 1]
     panels[at + 2 * step] = values[first + 2]
@@ -105,7 +107,7 @@ def add_row(sums, at, a, b0, b1, b2, b3, b4, b5, b6, b7):
 def multiply(a_panels, b_panels, stage, ty, tx, sums):
     """Add the products of one stage of both panels to a thread's sums."""
     for term in range(DEPTH):
-        at = stage * PANEL + term * ROWS
+        at = stage * PANEL + term * PITCH
         a0, a1, a2, a3 = load4(a_panels, int64(at + ty * HALF))
         a4, a5, a6, a7 = load4(a_panels, int64(at + ROWS // 2 + ty * HALF))
         b0, b1, b2, b3 = load4(b_panels, int64(at + tx * HALF))
@@ -143,12 +145,11 @@ def product(name: str, load_a: Any, load_b: Any, store: Any, a_words: int, b_wor
         tiles = sizes[3] * sizes[6] * per_product
         for tile in range(int64(cuda.blockIdx.x), tiles, int64(cuda.gridDim.x)):
             z, part = tile // per_product // sizes[6], tile // per_product % sizes[6]
-            row0 = tile % per_product // sizes[5] * ROWS
-            column0 = tile % per_product % sizes[5] * COLUMNS
+            row_tile, column_tile = tile_place(tile % per_product, sizes[4], sizes[5])
+            row0, column0 = row_tile * ROWS, column_tile * COLUMNS
             first = part * sizes[7]
             last = min(first + sizes[7], terms)
-            for i in range(SUMS):
-                sums[i] = 0
+            clear_sums(sums)
             stage = 0
             for step in range(first - DEPTH, last, DEPTH):
                 following = step + DEPTH
@@ -170,8 +171,7 @@ def product(name: str, load_a: Any, load_b: Any, store: Any, a_words: int, b_wor
                         keep(a_panels, stage, t, quad, along[0], next_a, 4 * quad)
                         keep(b_panels, stage, t, quad, along[1], next_b, 4 * quad)
                 cuda.syncthreads()
-            for i in range(SUMS):
-                results[i] = sums[i]
+            copy_sums(results, sums)
             for i in range(SIDE):
                 row = row0 + i // HALF * (ROWS // 2) + ty * HALF + i % HALF
                 for j in range(SIDE):

@@ -205,7 +205,7 @@ def tensor_product(kind: str, a_along: int, b_along: int) -> Kernel:
                             if po[0] == 1:
                                 first += read(bias, column)
                                 second += read(bias, min(column + 1, columns - 1))
-                            first, second = finish(first, po[1]), finish(second, po[1])
+                            first, second = finish(first, po[1], float32(0)), finish(second, po[1], float32(0))
                             at = (z * rows + row) * columns + column
                             store(out, at, first, second, columns - column, po[2])
 

@@ -58,9 +58,12 @@ def test_bias_and_relu(gpu, rng, dtype):
     np.testing.assert_array_equal(empty, np.broadcast_to(bias, (5, 18)))
 
 
-def test_nan_passes_relu(gpu):
-    a = np.array([[np.nan, 1.0]])
-    assert np.isnan(gpu.call(kernels.matmul, a, np.ones((2, 1)), activation="relu")).all()
+@pytest.mark.parametrize("precision", [None, "tf32"])
+def test_relu_of_special_values(gpu, precision):
+    a = np.array([[np.nan], [-np.inf], [np.inf], [-2.0]], np.float32)
+    found = gpu.call(kernels.matmul, a, np.ones((1, 1), np.float32), activation="relu", precision=precision)
+    np.testing.assert_array_equal(found, [[np.nan], [0], [np.inf], [0]])
+    assert not np.signbit(found[[1, 3]]).any()
 
 
 def test_more_tiles_than_blocks(gpu, rng):
