@@ -6,6 +6,7 @@ written once, in a few letters, so that a test can compile every kernel for ever
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = ["KERNELS", "SIMULATED", "Kernel", "blocks_for", "ceil_div", "declare"
 SIMULATED = bool(config.ENABLE_CUDASIM)
 MAX_BLOCKS = 2 if SIMULATED else 2**31 - 1  # of the first axis of a grid; loops take strides of the grid
 MAX_THREADS = 1024
+BLOCKING = os.environ.get("CUDA_LAUNCH_BLOCKING") == "1"
 TYPES = {
     "u2": types.uint16, "i4": types.int32, "i8": types.int64,
     "f2": types.float16, "f4": types.float32, "f8": types.float64,
@@ -71,7 +73,8 @@ class Kernel:
         Raises
         ------
         RuntimeError
-            If the device is too old, or refuses the launch.
+            If the device is too old, or refuses the launch. Kernels run while the program goes on: what goes wrong
+            inside of one is reported by a later call, unless CUDA_LAUNCH_BLOCKING=1 makes each call wait for its own.
         """
         from kernels.cuda import arrays
 
@@ -86,12 +89,18 @@ class Kernel:
                 f"{operation}: the kernel {self.name} needs compute capability {self.capability[0]}."
                 f"{self.capability[1]}, the device has {found[0]}.{found[1]}."
             )
+        where = f"{operation}: the kernel {self.name} was not launched on {blocks} blocks of {threads} threads"
+        stream = arrays.stream()
         try:
-            self.function[blocks, threads, arrays.stream()](*args)
+            self.function[blocks, threads, stream](*args)
         except Exception as error:
-            raise RuntimeError(
-                f"{operation}: the kernel {self.name} was not launched on {blocks} blocks of {threads} threads: {error}"
-            ) from error
+            hint = "" if BLOCKING else " (an earlier kernel may have failed: CUDA_LAUNCH_BLOCKING=1 tells which)"
+            raise RuntimeError(f"{where}: {error}{hint}") from error
+        if BLOCKING:
+            try:
+                stream.synchronize()
+            except Exception as error:
+                raise RuntimeError(f"{where.replace('was not launched', 'failed')}: {error}") from error
 
 
 KERNELS: dict[str, Kernel] = {}

@@ -1,6 +1,7 @@
 """What every kernel of the device refuses, and how failures of the driver reach the caller: by name, at the call."""
 
 import inspect
+import sys
 
 import numpy as np
 import pytest
@@ -149,6 +150,49 @@ def test_old_devices_are_refused(gpu, name, monkeypatch):
 class Device:
     def __init__(self, capability):
         self.compute_capability = capability
+
+
+class Stream:
+    def synchronize(self):
+        raise OSError("CUDA_ERROR_ILLEGAL_ADDRESS")
+
+
+class Working:
+    """A compiled kernel that is launched, whatever becomes of it."""
+
+    def __getitem__(self, geometry):
+        return lambda *args: None
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_failures_inside_kernels_reach_the_call_that_caused_them_if_it_waits(blocking, monkeypatch):
+    monkeypatch.setattr(launch, "SIMULATED", False)
+    monkeypatch.setattr(launch, "BLOCKING", blocking)
+    monkeypatch.setattr(launch.cuda, "get_current_device", lambda: Device((9, 0)), raising=False)
+    monkeypatch.setattr(arrays, "stream", Stream)
+    kernel = launch.Kernel("rows", Working(), None, "", (7, 5), simulable=True, registers=32, shared=0)
+    if not blocking:
+        kernel.launch("softmax", 2, 8)
+        kernel = launch.Kernel("rows", Failing(), None, "", (7, 5), simulable=True, registers=32, shared=0)
+        message = (
+            r"^softmax: .*: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES \(an earlier kernel may have failed: CUDA_LAUNCH"
+        )
+        with pytest.raises(RuntimeError, match=message):
+            kernel.launch("softmax", 2, 8)
+        return
+    with pytest.raises(
+        RuntimeError, match=r"^softmax: the kernel rows failed on 2 blocks of 8 threads: CUDA_ERROR"
+    ):
+        kernel.launch("softmax", 2, 8)
+
+
+def test_without_cupy_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(arrays, "SIMULATED", False)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(
+        ImportError, match=r'kernels.cuda needs CuPy: install the extra, pip install "autodiff-engine'
+    ):
+        arrays.modules.__wrapped__()
 
 
 def failing(kernel, attribute):
