@@ -285,7 +285,7 @@ def queue(run: Run) -> list[Row]:
         axes.plot(t, 1 / (1 + np.exp(-(best.parameters[0] + best.parameters[1] * s))), label="logistic regression")
         axes.plot(t, line[0] + line[1] * s, ls="--", label="straight line")
         axes.axhline(0.5, color="0.6", lw=0.8)
-        axes.set(title="A long queue?", xlabel="temperature (F)", ylabel="chance", ylim=(-0.25, 1.25))
+        axes.set(title="A long queue?", xlabel="temperature (F)", ylabel="chance", ylim=(-0.2, 1.6))
         axes.legend(loc="upper left")
     gap = float(loss(w) - best.value)
     return [
