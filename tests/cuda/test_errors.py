@@ -174,24 +174,18 @@ def test_failures_inside_kernels_reach_the_call_that_caused_them_if_it_waits(blo
     if not blocking:
         kernel.launch("softmax", 2, 8)
         kernel = launch.Kernel("rows", Failing(), None, "", (7, 5), simulable=True, registers=32, shared=0)
-        message = (
-            r"^softmax: .*: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES \(an earlier kernel may have failed: CUDA_LAUNCH"
-        )
+        message = r"^softmax: .*: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES \(an earlier kernel may have failed: CUDA_LAUNCH"
         with pytest.raises(RuntimeError, match=message):
             kernel.launch("softmax", 2, 8)
         return
-    with pytest.raises(
-        RuntimeError, match=r"^softmax: the kernel rows failed on 2 blocks of 8 threads: CUDA_ERROR"
-    ):
+    with pytest.raises(RuntimeError, match=r"^softmax: the kernel rows failed on 2 blocks of 8 threads: CUDA_ERROR"):
         kernel.launch("softmax", 2, 8)
 
 
 def test_without_cupy_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(arrays, "SIMULATED", False)
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(
-        ImportError, match=r'kernels.cuda needs CuPy: install the extra, pip install "autodiff-engine'
-    ):
+    with pytest.raises(ImportError, match=r'kernels.cuda needs CuPy: install the extra, pip install "autodiff-engine'):
         arrays.modules.__wrapped__()
 
 
