@@ -195,7 +195,9 @@ def pseudo_labels(run: Run) -> list[Row]:
     chances = softmax(nn.predict(first, to_float(unlabelled)))
     sure = chances.max(axis=1) > 0.98
     believed = chances.argmax(axis=1)[sure]
-    second = train(run, np.concatenate([x, unlabelled[sure]]), np.concatenate([labels, believed]), epochs // 4, augment)
+    second = train(
+        run, np.concatenate([x, unlabelled[sure]]), np.concatenate([labels, believed]), max(1, epochs // 2), augment
+    )
     test = to_float(part.test_images)
     errors = [1 - nn.metrics.accuracy(nn.predict(model, test), part.test_labels) for model in (first, second)]
     true = float((believed == part.train_labels[300:][sure]).mean()) if sure.any() else float("nan")

