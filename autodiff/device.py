@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from autodiff import tree
-from autodiff.core.backend import bottom, foreign
+from autodiff.core.backend import adopted, bottom, foreign, is_array, released
 from autodiff.core.batching import pointwise
 from autodiff.core.errors import DeviceError, describe
 from autodiff.core.operation import Operation, Sample, linear
@@ -76,7 +76,7 @@ def _place(x: Any) -> str:
         if device.owns(x):
             number = getattr(getattr(x, "device", None), "id", None)
             return kind if number is None else f"{kind}:{number}"
-    return "cpu"
+    return "elsewhere" if foreign(x) else "cpu"
 
 
 def _moved(x: Any, target: str, source: str) -> Any:  # noqa: ARG001 - the source is the transpose's target
@@ -84,7 +84,7 @@ def _moved(x: Any, target: str, source: str) -> Any:  # noqa: ARG001 - the sourc
     if here == target or here.partition(":")[0] == target:
         return x
     if foreign(x):
-        x = x.get() if hasattr(x, "get") else np.from_dlpack(x, copy=True)
+        x = x.get() if hasattr(x, "get") else np.from_dlpack(released(x), copy=True)
     return x if target == "cpu" else DEVICES[target.partition(":")[0]].put(x, target)
 
 
@@ -145,10 +145,15 @@ def device_put(x: Any, device: str) -> Any:
 
 
 def _put(v: Any, device: str) -> Any:
-    x = bottom(v)
-    if x is None or not (isinstance(x, np.ndarray) or foreign(x)):
+    x = adopted(bottom(v))
+    if x is None or not is_array(x):
         return v
     if isinstance(v, Tracer):
+        if released(x) is not x:
+            raise DeviceError(
+                f"device_put: {describe(x)} of {type(released(x)).__module__} has no way back, so it cannot be moved "
+                "inside a transform; move it before."
+            )
         return _move(v, target=device, source=_place(x))
     return _moved(x, device, "")
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.backend import HOST, adopted
 from autodiff.core.batching import Batched
 from autodiff.core.errors import AssignmentError, describe, user_line
 from autodiff.core.forward import Dual
@@ -294,8 +295,10 @@ def _stored_class(cls: type) -> type:
 
 
 def settled(x: Any) -> Any:
-    """Return the value of a handle, as an object that no program holds; anything else is returned as it is."""
-    return x.settled() if isinstance(x, Tracer) else x
+    """Return the value of a handle, as an object that no program holds; a plain value, ready for the engine."""
+    if isinstance(x, Tracer):
+        return x.settled()
+    return x if type(x) in HOST else adopted(x)
 
 
 _views_of = Tracer.__dict__["_views"].__get__  # an empty slot would ask `Tracer.__getattr__`, which takes its time

@@ -8,6 +8,7 @@ where the value lives. NumPy numbers and Python numbers belong to every device; 
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 __all__ = [
+    "CONVERTED",
     "HOST",
+    "adopted",
     "array_of",
+    "as_operand",
     "bottom",
     "device_of",
     "foreign",
@@ -29,11 +33,15 @@ __all__ = [
     "mixed",
     "on_host",
     "refuse_mixture",
+    "released",
 ]
 
 
 #: Types whose values are known to be NumPy's or numbers: the short way.
 HOST = frozenset({np.ndarray, np.float64, np.float32, float, complex, int})
+
+#: Types of operands that a traced array converts with `as_operand`; grows with the libraries that are met.
+CONVERTED: set[type] = {list, tuple}
 
 
 def bottom(x: Any) -> Any:
@@ -55,6 +63,28 @@ def foreign(x: Any) -> bool:
     return kind is not np.ndarray and hasattr(kind, "__array_function__") and not isinstance(x, (np.ndarray, Traced))
 
 
+def adopted(x: Any) -> Any:
+    """Return an array that only its own namespace understands as one that NumPy's functions can work on."""
+    kind = type(x)
+    if kind in HOST or hasattr(kind, "__array_function__") or not hasattr(kind, "__array_namespace__"):
+        return x
+    if isinstance(x, np.generic):
+        return x
+    importlib.import_module("autodiff.core.standard_functions")
+    CONVERTED.add(kind)
+    return importlib.import_module("autodiff.core.standard").Standard(x)
+
+
+def released(x: Any) -> Any:
+    """Return an array as its library made it."""
+    return x.raw if type(x).__name__ == "Standard" else x
+
+
+def as_operand(x: Any) -> Any:
+    """Return the operand of a traced array as an array: of a list, or of a library that knows no NumPy."""
+    return np.asarray(x) if type(x) in (list, tuple) else adopted(x)
+
+
 def made(make: Callable[..., Any], like: Any, *args: Any, **options: Any) -> Any:
     """Make an array where the value `like` lives: ``made(np.zeros, like, shape, dtype)``.
 
@@ -69,7 +99,10 @@ def made(make: Callable[..., Any], like: Any, *args: Any, **options: Any) -> Any
 
 def array_of(x: Any) -> Any:
     """Return an array or a tracer as it is, and anything else (a number, a list) as an array of NumPy."""
-    return x if type(x) is np.ndarray or hasattr(type(x), "__array_function__") else np.asarray(x)
+    if type(x) is np.ndarray or hasattr(type(x), "__array_function__"):
+        return x
+    x = adopted(x)
+    return x if foreign(x) else np.asarray(x)
 
 
 def is_array(x: Any) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from autodiff.core.backend import CONVERTED, as_operand
 from autodiff.core.errors import (
     DifferentiationError,
     assignment,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracer", "install_method", "install_operator"]
 
-_SEQUENCES = frozenset({list, tuple})
 #: NumPy functions that change their first argument.
 _IN_PLACE = frozenset({np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask})
 
@@ -52,8 +52,8 @@ class Tracer(Traced):
     # -- what NumPy calls ---------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if len(inputs) > 1 and (type(inputs[0]) in _SEQUENCES or type(inputs[1]) in _SEQUENCES) and method != "at":
-            inputs = tuple([np.asarray(x) if type(x) in _SEQUENCES else x for x in inputs])
+        if len(inputs) > 1 and (type(inputs[0]) in CONVERTED or type(inputs[1]) in CONVERTED) and method != "at":
+            inputs = tuple([as_operand(x) if type(x) in CONVERTED else x for x in inputs])
         if method == "__call__" and not kwargs:
             op = UFUNCS.get(ufunc)
             if op is not None:
@@ -320,10 +320,10 @@ def install_operator(name: str, op: Callable[[Any, Any], Any], *, reflected: boo
     """
 
     def method(self: Any, other: Any) -> Any:
-        return op(self, other) if type(other) not in _SEQUENCES else op(self, np.asarray(other))
+        return op(self, other) if type(other) not in CONVERTED else op(self, as_operand(other))
 
     def reflect(self: Any, other: Any) -> Any:
-        return op(other, self) if type(other) not in _SEQUENCES else op(np.asarray(other), self)
+        return op(other, self) if type(other) not in CONVERTED else op(as_operand(other), self)
 
     setattr(Tracer, f"__{name}__", method)
     if reflected:

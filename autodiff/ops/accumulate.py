@@ -40,7 +40,8 @@ def add_at(target: Any, index: Any, value: Any) -> None:
         return
     if foreign(target):  # other libraries take one array of positions
         positions = made(np.arange, target, target.size).reshape(target.shape)[index]
-        np.add.at(target.reshape(-1), positions.reshape(-1), value.reshape(-1))
+        line = target if target.ndim == 1 else target.reshape(-1)
+        np.add.at(line, positions.reshape(-1), value.reshape(-1))
         return
     shape = target.shape
     if len(shape) == 1 or value.size < 64 or not target.flags.c_contiguous:

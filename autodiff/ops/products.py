@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import UFUNCS, Sample, Spec, Tracer, implements, install_method, install_operator, multilinear
-from autodiff.core.backend import foreign, made
+from autodiff.core.backend import array_of, foreign, made
 from autodiff.core.batching import aligned, stacked
 from autodiff.core.errors import describe
 from autodiff.core.operation import Binary, Operation
@@ -27,7 +27,7 @@ __all__ = ["cross", "dot", "inner", "kron", "matmul", "outer", "tensordot", "vdo
 
 def as_array(x: Any) -> Any:
     """Return a list or a number as an array; arrays and tracers as they are."""
-    return x if isinstance(x, (np.ndarray, Tracer, np.generic)) or foreign(x) else np.asarray(x)
+    return x if isinstance(x, (np.ndarray, Tracer, np.generic)) or foreign(x) else array_of(x)
 
 
 def conjugated(x: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from autodiff import tree
 from autodiff.core.abstract import constant_like
 from autodiff.core.assignment import settled
-from autodiff.core.backend import HOST, foreign, mixed
+from autodiff.core.backend import HOST, foreign, mixed, released
 from autodiff.core.errors import DeviceError, DifferentiationError, describe, leaked_tracer
 from autodiff.core.reverse import expand
 from autodiff.core.spec import Spec, dtype_of, shape_of
@@ -121,7 +121,7 @@ def check_foreign(name: str, v: Any, level: Level) -> Any:
 
 def zero_like(leaf: Any) -> Any:
     """Return the gradient of a leaf on which the result does not depend."""
-    return constant_like(leaf, shape_of(leaf), dtype_of(leaf), 0)
+    return released(constant_like(leaf, shape_of(leaf), dtype_of(leaf), 0))
 
 
 def finish(x: Any) -> Any:
@@ -132,7 +132,7 @@ def finish(x: Any) -> Any:
         return np.float64(x)
     if type(x) is complex:
         return np.complex128(x)
-    return x.settled() if isinstance(x, Tracer) else x
+    return x.settled() if isinstance(x, Tracer) else released(x)
 
 
 def check_tangents(
@@ -173,8 +173,7 @@ def _shown(given: Any) -> str:
 
 
 def _check_tangent(name: str, t: Any, like: Any, names: Callable[[int], tuple[str, str]], i: int) -> Any:
-    if isinstance(t, Tracer):
-        t = t.settled()
+    t = settled(t)
     want = Spec(shape_of(like), dtype_of(like))
     if want.dtype.kind not in "fc":
         return None

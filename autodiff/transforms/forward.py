@@ -77,7 +77,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
         leaves, structure = flatten("jvp", f"primals[{i}]", x)
         direct = structure is tree.LEAF
         xs = [independent("jvp", leaf, direct=direct, where=f"primals[{i}]") for leaf in leaves]
-        if direct and dtype_of(x).kind in "iu" and isinstance(t, np.ndarray) and t.dtype.kind in "iu":
+        if direct and dtype_of(leaves[0]).kind in "iu" and isinstance(t, np.ndarray) and t.dtype.kind in "iu":
             t = t.astype(np.float64)  # noqa: PLW2901 - promoted with its primal
         likes = [x if v is None else v for x, v in zip(leaves, xs, strict=True)]
         ts = check_tangents("jvp", f"tangents[{i}]", t, structure, likes, of=f"primals[{i}]")
