@@ -190,7 +190,7 @@ def pseudo_labels(run: Run) -> list[Row]:
     run.data = f"300 labels and 3,000 unlabelled digits of {images.name}"
     part = images.part(3300, 200 if run.smoke else 10_000)
     x, labels, unlabelled = part.train_images[:300], part.train_labels[:300], part.train_images[300:]
-    epochs, augment = run.length(40), random_shift(2)
+    epochs, augment = run.length(150), random_shift(2)
     first = train(run, x, labels, epochs, augment)
     chances = softmax(nn.predict(first, to_float(unlabelled)))
     sure = chances.max(axis=1) > 0.98
