@@ -246,7 +246,7 @@ def fine_tuning(run: Run) -> list[Row]:
         Row("accuracy, new head on frozen layers", "", f"{100 * right(with_head):.1f} %", network.note),
         Row("accuracy, all layers tuned at a tenth of the rate", "", f"{100 * right(tuned):.1f} %"),
         Row("accuracy, the same layers from random weights", "", f"{100 * right(scratch):.1f} %", "as many epochs"),
-        Row("frozen weights moved by", "0", f"{moved:.0f}"),
+        Row("frozen weights moved by", "", f"{moved:.0f}", met=moved == 0),
     ]
 
 
