@@ -31,6 +31,7 @@ from nn.losses import binary_cross_entropy_with_logits, cross_entropy, hinge
 # -- drawing -------------------------------------------------------------------------------------------------
 
 GRID = 101
+HALF = 5.0  # of the side of the square in which Buduma's points lie, chosen here
 
 
 def grid(low: float = -1.0, high: float = 1.0) -> tuple[Any, Any, Any]:
@@ -81,10 +82,11 @@ def compare(run: Run, variants: dict[str, tuple[tuple[int, ...], float]], epochs
     """Train variants on the same points; draw and measure what each makes of them."""
     points, labels = noisy_circle(150, 0.08, run.rng)
     new, truth = noisy_circle(2000, 0.0, np.random.default_rng(run.seed + 100))
+    points, new = HALF * points, HALF * new
     run.data = "150 points, class 1 within a circle, 8 % of the labels wrong, generated"
-    square, x, y = grid()
+    square, x, y = grid(-HALF, HALF)
     rows = []
-    with run.picture(ncols=len(variants), figsize=(3.7 * len(variants), 3.9), sharey=True) as axes:
+    with run.picture(ncols=len(variants), figsize=(3.7 * len(variants), 4.5), sharey=True) as axes:
         for ax, (name, (hidden, strength)) in zip(axes, variants.items(), strict=True):
             model = train(
                 classifier(hidden, np.random.default_rng(run.seed + 1)), points, labels, epochs, run, strength
@@ -93,7 +95,7 @@ def compare(run: Run, variants: dict[str, tuple[tuple[int, ...], float]], epochs
             seen = nn.metrics.accuracy(model(points.astype(np.float32)), labels)
             found = nn.metrics.accuracy(model(new.astype(np.float32)), truth)
             note = f"{100 * seen:.1f} % of the points right, {100 * found:.1f} % of 2,000 new ones"
-            rows.append(Row(f"{name}: length of the boundary", "", f"{length(scores):.1f}", note))
+            rows.append(Row(f"{name}: length of the boundary", "", f"{length(scores, 2 * HALF):.1f}", note))
             draw(ax, points, labels, (x, y), scores, name)
             ax.label_outer()
     return [
@@ -101,8 +103,8 @@ def compare(run: Run, variants: dict[str, tuple[tuple[int, ...], float]], epochs
         Row(
             "length of the circle",
             "",
-            f"{2 * np.pi * np.sqrt(0.5):.1f}",
-            f"{epochs} epochs in batches of 10, rate 0.05, momentum 0.9: chosen here",
+            f"{2 * np.pi * np.sqrt(0.5) * HALF:.1f}",
+            f"{epochs} epochs in batches of 10 (penalties are added to their sum), rate 0.05, momentum 0.9",
         ),
     ]
 
