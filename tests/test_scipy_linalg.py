@@ -241,6 +241,11 @@ def test_errors(call, error, text):
         jvp(call, (A,), (A,))
 
 
+def test_pivots_that_differ_between_examples_are_refused():
+    with pytest.raises(MissingRuleError, match=r"lu_factor on traced .*vmap is not supported.*p_indices=True"):
+        vmap(lambda a: al.lu_factor(a)[0])(np.stack([A, A[::-1]]))
+
+
 def test_missing_functions_name_the_closest():
     with pytest.raises(MissingRuleError, match=r"scipy.linalg has no schur: .*Closest: eigh"):
         _ = al.schur

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.optimize as so
 
-from autodiff import check_grads, grad, hessian, jacfwd, jacrev, jvp, vmap
-from autodiff.core.errors import BatchingError, MissingRuleError
+from autodiff import check_grads, eval_shape, grad, hessian, jacfwd, jacrev, jvp, vmap
+from autodiff.core.errors import BatchingError, MissingRuleError, ShapeOnlyError
 from autodiff.scipy import optimize as ao
 
 P = np.array([2.0, 0.5])
@@ -174,9 +174,19 @@ def expanding(a):
     return ao.fixed_point(lambda x: 3 * x + a, 1.0, maxiter=5, method="iteration")
 
 
+def stuck(a):
+    return ao.root(lambda x: x**3 - a, np.full(1, 8.0), options={"maxfev": 3}, method="hybr").x[0]
+
+
+def at_traced_bounds(a):
+    return ao.minimize_scalar(lambda x: x * a, bounds=(a, 2.0), method="bounded").x
+
+
 @pytest.mark.parametrize(
     ("f", "error", "text"),
     [
+        (stuck, ao.SolutionError, r"scipy.optimize.root: the solver found no solution \(test_.*It says"),
+        (at_traced_bounds, MissingRuleError, r"minimize_scalar .*traced bounds.*Scale the unknown"),
         (unsolvable, ao.SolutionError, r"scipy.optimize.root: .*(no solution|singular)"),
         (twice_the_same, ao.SolutionError, r"the Jacobian is singular at the solution"),
         (lambda a: ao.newton(lambda x: x**2 - a + a, 0.0), ao.SolutionError, r"the slope is singular"),
@@ -191,6 +201,11 @@ def expanding(a):
 def test_errors(f, error, text):
     with np.errstate(all="ignore"), pytest.raises(error, match=text):
         grad(f)(1.0)
+
+
+def test_shapes_alone_are_not_enough():
+    with pytest.raises(ShapeOnlyError, match=r"its steps depend on the values, and only shape and dtype are known"):
+        eval_shape(lambda a: ao.brentq(lambda x: x - a, 0.0, 9.0), 1.0)
 
 
 def test_vmap_asks_for_a_loop():

@@ -86,6 +86,7 @@ def test_signature_is_scipys(name):
         (lambda x: asig.correlate(x, np.ones(9), "same"), MissingRuleError, r"shorter array first"),
         (lambda x: asig.lfilter(NUM, DEN, x, zi=np.ones(2))[0], MissingRuleError, r"lfilter .* zi "),
         (lambda x: asig.lfilter(K, DEN, x), ValueError, r"b and a must be vectors"),
+        (lambda x: asig.sosfilt(np.ones((1, 6)), x, zi=np.ones((1, 2)))[0], MissingRuleError, r"sosfilt .* zi .*front"),
         (lambda x: asig.sosfilt(x, X), ValueError, r"sos must have the shape"),
     ],
 )

@@ -33,6 +33,15 @@ def test_submodules_are_listed():
     assert {"special", "stats", "linalg", "optimize"} <= set(dir(autodiff.scipy))
 
 
+def test_without_scipy():
+    code = (
+        "import sys; sys.modules['scipy'] = None; import autodiff.scipy\n"
+        "try:\n    autodiff.scipy.special\nexcept ModuleNotFoundError as error:\n    print(error.name)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True)
+    assert found.stdout.startswith("scipy")
+
+
 def test_missing_submodule():
     with pytest.raises(AttributeError, match=r"autodiff.scipy has no fft: .* numpy.fft"):
         _ = autodiff.scipy.fft

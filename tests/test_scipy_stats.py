@@ -242,4 +242,6 @@ def test_errors():
     with pytest.raises(MissingRuleError, match=r"autodiff.scipy.stats has no erlang: .* Closest: gamma"):
         _ = stats.erlang
     assert stats.norm.mean(loc=2.0) == 2.0
+    assert not hasattr(stats.norm, "_no_such_name")
+    assert not hasattr(stats.dirichlet, "_no_such_name")
     assert repr(stats.vonmises) == "<vonmises: logpdf, pdf>"
