@@ -16,15 +16,15 @@ from typing import Any
 from numba import cuda, int64
 
 from kernels.cuda.epilogue import finish
-from kernels.cuda.launch import SIMULATED, Kernel, declare, device
+from kernels.cuda.launch import SMALL_TILES, Kernel, declare, device
 from kernels.cuda.tensor_layout import tile_place
 from kernels.cuda.vector import align_shared, clear, copy, load4
 
 __all__ = ["COLUMNS", "DEPTH", "ROWS", "THREADS", "matrix_quad", "matrix_store", "product"]
 
-# The simulator has a thread of Python for each thread: its tiles are smaller, the arithmetic of indices is the same.
-ROWS = COLUMNS = 16 if SIMULATED else 128
-DEPTH = 4 if SIMULATED else 8
+# Tiles of the simulator are smaller, the arithmetic of indices is the same.
+ROWS = COLUMNS = 16 if SMALL_TILES else 128
+DEPTH = 4 if SMALL_TILES else 8
 SIDE = 8
 HALF = SIDE // 2
 ACROSS = COLUMNS // SIDE  # threads side by side

@@ -12,9 +12,21 @@ from typing import Any
 
 from numba import config, cuda, types
 
-__all__ = ["KERNELS", "SIMULATED", "Kernel", "blocks_for", "ceil_div", "declare", "device", "power_of_two"]
+__all__ = [
+    "KERNELS",
+    "SIMULATED",
+    "SMALL_TILES",
+    "Kernel",
+    "blocks_for",
+    "ceil_div",
+    "declare",
+    "device",
+    "power_of_two",
+]
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
+# The simulator has a thread of Python for each thread: tiles are smaller, unless a test asks for those of the device.
+SMALL_TILES = SIMULATED and os.environ.get("AUTODIFF_CUDA_TILES") != "device"
 MAX_BLOCKS = 2 if SIMULATED else 2**31 - 1  # of the first axis of a grid; loops take strides of the grid
 MAX_THREADS = 1024
 BLOCKING = os.environ.get("CUDA_LAUNCH_BLOCKING") == "1"

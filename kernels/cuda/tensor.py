@@ -14,7 +14,7 @@ from numba import cuda, float32, int64, uint32
 from kernels.cuda import tensor_layout as layout
 from kernels.cuda import tensor_ptx as ptx
 from kernels.cuda.epilogue import finish
-from kernels.cuda.launch import SIMULATED, Kernel, declare, device
+from kernels.cuda.launch import SIMULATED, SMALL_TILES, Kernel, declare, device
 from kernels.cuda.vector import align_shared, clear, copy
 
 __all__ = ["COLUMNS", "ITEMS", "KINDS", "ROWS", "THREADS", "kernel_for"]
@@ -22,9 +22,9 @@ __all__ = ["COLUMNS", "ITEMS", "KINDS", "ROWS", "THREADS", "kernel_for"]
 ITEMS = ptx.ITEMS
 KINDS = {"float16": "f16", "bfloat16": "bf16", "float32": "tf32"}
 
-# The simulator has a thread of Python for each thread: its tiles are smaller, the arithmetic of indices is the same.
-ROWS = COLUMNS = 32 if SIMULATED else 128
-WARPS_DOWN, WARPS_ACROSS = (1, 2) if SIMULATED else (2, 2)
+# Tiles of the simulator are smaller, the arithmetic of indices is the same.
+ROWS = COLUMNS = 32 if SMALL_TILES else 128
+WARPS_DOWN, WARPS_ACROSS = (1, 2) if SMALL_TILES else (2, 2)
 THREADS = 32 * WARPS_DOWN * WARPS_ACROSS
 STAGES = 3
 PANEL = ROWS * 4 * layout.CHUNKS  # words; that of the second operand begins behind the first
