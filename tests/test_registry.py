@@ -5,20 +5,24 @@ and no samples fails.
 """
 
 import contextlib
+import importlib
 import itertools
+import pkgutil
 import warnings
 import zlib
 
 import numpy as np
 import pytest
 
-import autodiff.scipy.linalg
-import autodiff.scipy.signal
-import autodiff.scipy.special  # noqa: F401 - they register their operations
+import autodiff.scipy
 from autodiff import grad, jvp, linearize, vjp
 from autodiff.core import REGISTRY, Spec
 from autodiff.core.errors import DifferentiationError
 from autodiff.core.spec import dtype_of, is_inexact, shape_of
+
+for _module in pkgutil.iter_modules(autodiff.scipy.__path__, "autodiff.scipy."):
+    if _module.ispkg:
+        importlib.import_module(_module.name)  # each registers operations
 
 OPERATIONS = {name: op for name, op in sorted(REGISTRY.items()) if any(r is not None for r in op.jvps)}
 #: NumPy's own functions that give float64 whatever they are given.

@@ -52,8 +52,12 @@ def _reduce(
     return function(array, axis=axis, keepdims=keepdims, initial=initial, **more)
 
 
+def _largest(x: Any, axis: Any, keepdims: bool) -> Any:
+    return np.maximum.reduce(x, axis=axis, keepdims=keepdims, initial=-np.inf)  # along an axis of length 0 too
+
+
 _peak = constant(
-    np.maximum.reduce,
+    _largest,
     name="peak",
     shape=lambda x, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
     batch=along("axis"),
