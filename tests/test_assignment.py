@@ -543,3 +543,12 @@ def test_constants_are_plain_until_a_traced_value_comes():
         return np.sum(y)
 
     assert grad(f)(V).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_what_outlived_its_transform():
+    kept = []
+    grad(lambda x: kept.append(x * 1.0) or np.sum(x))(V)
+    with pytest.raises(LeakedTracerError, match=r"assignment: a traced value was used after the grad"):
+        kept[0][0] = 1.0
+    with pytest.raises(LeakedTracerError, match=r"after the grad"):
+        grad(lambda x: x.__setitem__(0, kept[0][1]) or np.sum(x))(V)
