@@ -52,7 +52,7 @@ def _reduce(
     return function(array, axis=axis, keepdims=keepdims, initial=initial, **more)
 
 
-def _largest(x: Any, axis: Any, keepdims: bool) -> Any:
+def _largest(x: Any, axis: Any, keepdims: Any) -> Any:
     return np.maximum.reduce(x, axis=axis, keepdims=keepdims, initial=-np.inf)  # along an axis of length 0 too
 
 
