@@ -129,7 +129,9 @@ def device_put(x: Any, device: str) -> Any:
     Notes
     -----
     Random numbers come from NumPy's generators, on the host: the same seed gives the same numbers, and so the same
-    training run to rounding, wherever it runs. Draw initial parameters and batches on the host and move them.
+    training run to rounding, wherever it runs. Draw initial parameters and batches on the host and move them: in
+    training, ``lambda model, batch, **how: loss(model, device_put(batch, "cuda"), **how)`` is the loss for `nn.fit`.
+    On a GPU the adjoint of an index array that repeats positions is added by CuPy's atomics, in no fixed order.
 
     Examples
     --------
