@@ -81,6 +81,16 @@ def mosaic(tiles: Any, columns: int = 8) -> Any:
 # -- hidden states -------------------------------------------------------------------------------------------
 
 
+def spread(places: Any, gap: float = 0.14) -> Any:
+    """Push points apart that are nearer than a share of the picture, so that their photos do not hide each other."""
+    at = (places - places.min(0)) / np.ptp(places, axis=0)
+    for _ in range(200):
+        apart = at[:, None] - at
+        distance = np.linalg.norm(apart, axis=2) + np.eye(len(at))
+        at = at + 0.5 * np.sum(apart / distance[..., None] * np.maximum(gap - distance, 0)[..., None], axis=1)
+    return at
+
+
 @program("buduma/B44")
 def hidden_states(run: Run) -> list[Row]:
     """The last hidden state of a network trained on ImageNet, in two dimensions."""
@@ -98,10 +108,10 @@ def hidden_states(run: Run) -> list[Row]:
     with run.picture(figsize=(7.5, 6)) as ax:
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-        for (x, y), pixels, label in zip(places, photos.pixels, photos.labels, strict=False):
-            ax.add_artist(AnnotationBbox(OffsetImage(pixels[::4, ::4], zoom=0.6), (x, y), frameon=False))
-            ax.annotate(photos.name(label), (x, y), (0, -24), textcoords="offset points", ha="center", fontsize=7)
-        ax.scatter(*places.T, s=1)
+        for (x, y), pixels, label in zip(spread(places), photos.pixels, photos.labels, strict=False):
+            ax.add_artist(AnnotationBbox(OffsetImage(pixels[::4, ::4], zoom=0.5), (x, y), frameon=False))
+            ax.annotate(photos.name(label), (x, y), (0, -22), textcoords="offset points", ha="center", fontsize=7)
+        ax.scatter(*spread(places).T, s=1)
         ax.margins(0.15)
         ax.set(title="last hidden state, t-SNE", xticks=[], yticks=[])
         ax.grid(visible=False)
