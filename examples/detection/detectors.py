@@ -103,7 +103,7 @@ def classifier_and_regressor(run: Run) -> list[Row]:
     with run.picture(ncols=3, figsize=(8, 3)) as axes:
         for ax, i in zip(axes, range(3), strict=True):
             draw(ax, test.images[i, 0], [(test.boxes[i], "C0", "true"), (found[i], "C1", "found")])
-        axes[0].legend(loc="lower right")
+        axes[0].legend(loc="lower right", labelcolor="white")
     return [
         agreement("gradient of both losses = weighted sum of theirs", np.concatenate([g.ravel() for g in both]),
                   np.concatenate([(a + 10 * b).ravel() for a, b in zip(which, where, strict=True)]), 1e-4),
@@ -247,7 +247,7 @@ def faster_r_cnn(run: Run) -> list[Row]:
         left.set(title="nine anchors", xlabel="pixels", ylabel="pixels", aspect="equal")
         draw(right, test.images[0, 0], [(test.boxes[0], "C0", "true"), (flat[top[0]], "C4", "anchor"),
                                         (proposed[0], "C1", "proposed")])  # fmt: skip
-        right.legend(loc="lower right")
+        right.legend(loc="lower right", labelcolor="white")
     return [
         Row("anchors at a place", "9", str(len(nine))),
         Row("their areas", "128^2, 256^2, 512^2", ", ".join(f"{s:.0f}^2" for s in sorted({round(float(np.sqrt(w * h)))

@@ -113,7 +113,7 @@ def deconvolution_network(run: Run) -> list[Row]:
 
     model = {"down1": conv(1, 12, rng), "down2": conv(12, 16, rng), "middle": conv(16, 16, rng),
              "up2": deconv(16, 12), "up1": deconv(12, CLASSES)}  # fmt: skip
-    rows, _ = learn(run, model, mirrored, run.length(quick=80))
+    rows, _ = learn(run, model, mirrored, run.length(quick=250))
     x = rng.normal(size=(1, 2, 8, 8))
     places = sum(64 * 2 ** min(i, 3) * (112 >> i) ** 2 for i in range(5))  # channels times pixels after each pool
     narrow = vgg(16)["full"][1][0].weight.shape[1]
