@@ -80,7 +80,6 @@ def program(*systems: str) -> Callable[[Program], Program]:
     >>> convolve.systems
     ('lecture/L11',)
     """
-
     unknown = [system for system in systems if system not in ENTRIES]
     if unknown:
         raise LookupError(f"examples/catalogue.tsv has no row {', '.join(unknown)}")
