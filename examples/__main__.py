@@ -37,7 +37,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     run = commands.add_parser("run", help="run programs: reported against measured, and pictures")
     run.add_argument("ids", nargs="+", metavar="ID", help="a system (lecture/L17) or a group (optimisers)")
     run.add_argument("--full", action="store_true", help="as long as in the text; otherwise seconds, at most a minute")
-    run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    run.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: only the group gpu-kernels so far")
     run.add_argument("--seed", type=int, nargs="+", default=[0], help="one or several (default 0)")
     run.add_argument("--out", type=Path, default=Path("runs/examples"), help="folder of pictures (runs/examples)")
     run.add_argument("--data-dir", type=Path, help="where to look for data before the other places")
@@ -94,13 +94,8 @@ def main(argv: list[str] | None = None) -> int:
     options = arguments(argv)
     try:
         if options.command == "list":
-            wanted = (options.group, options.kind)
-            rows = [
-                e
-                for e in ENTRIES.values()
-                if all(w in (None, v) for w, v in zip(wanted, (e.group, e.kind), strict=True))
-            ]
-            show(rows)
+            entries = find([options.group]) if options.group else list(ENTRIES.values())
+            show([entry for entry in entries if options.kind in (None, entry.kind)])
             return 0
         if options.command == "run":
             return run_all(options)

@@ -66,8 +66,8 @@ def read(path: Path = FILE) -> dict[str, Entry]:
 ENTRIES = read()
 
 
-def program(*systems: str) -> Callable[[Program], Program]:
-    """Mark a function as the program of these rows of the catalogue.
+def program(*systems: str, devices: tuple[str, ...] = ("cpu",)) -> Callable[[Program], Program]:
+    """Mark a function as the program of these rows of the catalogue, and say on which devices it can run.
 
     It takes a `Run` and returns the rows of its table. One that serves several systems finds in `run.id` which is asked
     for.
@@ -86,6 +86,7 @@ def program(*systems: str) -> Callable[[Program], Program]:
 
     def mark(function: Program) -> Program:
         function.systems = systems  # type: ignore[attr-defined]
+        function.devices = devices  # type: ignore[attr-defined]
         return function
 
     return mark

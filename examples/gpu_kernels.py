@@ -104,7 +104,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-@program("ketkar/K10-1")
+@program("ketkar/K10-1", devices=("cpu", "cuda"))
 def devices(run: Run) -> list[Row]:
     """The processor and the GPUs of this machine, as kernels see them."""
     from kernels.cpu.host import host
@@ -150,7 +150,7 @@ def gpu_rows(run: Run, name: str, reported: str, wrong: str | None) -> list[Row]
     return [time_row, agreement(f"CUDA kernel, {where}", 0.0, found["difference"], found["tolerance"], found["note"])]
 
 
-@program("ketkar/K10-2")
+@program("ketkar/K10-2", devices=("cpu", "cuda"))
 def vector_addition(run: Run) -> list[Row]:
     """Five million sums: one work item for each, or one thread for many."""
     from kernels.cpu.threads import num_threads, parallel_for
@@ -175,7 +175,7 @@ def vector_addition(run: Run) -> list[Row]:
     ]
 
 
-@program("ketkar/K10-3")
+@program("ketkar/K10-3", devices=("cpu", "cuda"))
 def matrix_product(run: Run) -> list[Row]:
     """500 x 500: the text's three plain loops, the product of `kernels.cpu`, NumPy's, and the truth in float64."""
     from kernels.cpu import matmul
@@ -223,7 +223,7 @@ class Placement:
         return given
 
 
-@program("buduma/B20")
+@program("buduma/B20", devices=("cpu", "cuda"))
 def placement(run: Run) -> list[Row]:
     """A product on a device that may not exist, and two towers whose results the processor adds."""
     from kernels.cpu import matmul

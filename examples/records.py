@@ -26,8 +26,8 @@ for networks) measures a row anew, `python -m examples report` writes this page 
 
 Status: **met** - the same digits, or a target reached; **text wrong** - the text's own figure does not hold, the
 remark says why; **compared** - beside the text's figure, where the question is not quite the same; **shown** - the text
-reports no figure; **missed** - ours is worse than the text's. Quick runs train for at most a minute: a target that a
-quick run misses says little.
+reports no figure; **missed** - ours is worse than the text's. Of several seeds the worst decides. Quick runs train for at
+most a minute: a target that a quick run misses says little.
 """
 
 
@@ -61,8 +61,17 @@ class Record:
 
 
 def measure(entry: Entry, run: Run) -> Result:
-    """Run a program and take its time."""
+    """Run a program and take its time.
+
+    Raises
+    ------
+    LookupError
+        If there is no program, or it cannot run on the device that is asked for.
+    """
     program = entry.load()
+    devices = getattr(program, "devices", ("cpu",))
+    if run.device not in devices:
+        raise LookupError(f"{entry.id} ({entry.name}) runs on {' and '.join(devices)}, not on {run.device}")
     start = time.perf_counter()
     rows = program(run)
     return Result(entry.id, rows, run.seed, run.full, run.device, run.data, time.perf_counter() - start)

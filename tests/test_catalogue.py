@@ -118,6 +118,8 @@ def test_the_mean_of_several_seeds():
 def test_list_and_unknown_ids(capsys):
     assert main(["list", "--group", "optimisers", "--kind", "exact"]) == 0
     assert "2 systems: 2 exact" in capsys.readouterr().out
+    assert main(["list", "--group", "nothing"]) == 2
+    assert "no system or group 'nothing'" in capsys.readouterr().err
     assert main(["run", "nothing"]) == 2
     assert "no system or group 'nothing'" in capsys.readouterr().err
 
@@ -128,3 +130,14 @@ def test_a_check_that_fails_says_why(one_program):
     assert checks.check_one("lecture/L1")[0] == "value: reported 5.5, measured 5.4"
     one_program.clear()
     assert checks.check_one("lecture/L1")[0] == "it returned no rows"
+
+
+def test_a_device_that_a_program_cannot_use_is_refused(one_program, capsys):
+    assert main(["run", "lecture/L1", "--device", "cuda"]) == 2
+    assert "lecture/L1 (Forward mode) runs on cpu, not on cuda" in capsys.readouterr().err
+
+
+def test_the_page_of_results_is_what_was_recorded(tmp_path):
+    """If not: python -m examples report."""
+    written = records.PAGE.read_text(encoding="utf-8")
+    assert records.render(tmp_path / "RESULTS.md").read_text(encoding="utf-8") == written
