@@ -26,8 +26,8 @@ for networks) measures a row anew, `python -m examples report` writes this page 
 
 Status: **met** - the same digits, or a target reached; **text wrong** - the text's own figure does not hold, the
 remark says why; **compared** - beside the text's figure, where the question is not quite the same; **shown** - the text
-reports no figure; **missed** - ours is worse than the text's. Of several seeds the worst decides. Quick runs train for at
-most a minute: a target that a quick run misses says little.
+reports no figure; **missed** - ours is worse than the text's. Of several seeds the worst decides. Quick runs train for
+at most a minute: a target that a quick run misses says little.
 """
 
 
