@@ -14,6 +14,7 @@ from kernels.cpu import pooling_plain
 from kernels.cpu.host import host
 from kernels.cpu.memory import flat
 from kernels.cpu.threads import parallel_for
+from kernels.windows import Padding, Pair, check_index, check_planes, check_windows, image_sizes, window_counts
 
 if host().vectorised:
     from kernels.cpu import averages_vector, pooling_vector
@@ -26,8 +27,6 @@ __all__ = [
     "max_pool2d_gradient",
 ]
 
-Pair = tuple[int, int]
-Padding = tuple[Pair, Pair]
 NONE: Padding = ((0, 0), (0, 0))
 PAIRS, THREES = ((2, 2), (2, 2), NONE), ((3, 3), (2, 2), NONE)  # windows that have loops of their own
 GRAIN = 1 << 16  # items that are worth a thread of their own
@@ -37,58 +36,12 @@ VECTORS = host().vectorised
 # -- public ----------------------------------------------------------------------------------------------------
 
 
-def _sizes(name: str, shape: tuple[int, ...], layout: str) -> tuple[int, int, int, int]:
-    """Check the shape of images and return their number, channels, height and width."""
-    if layout not in {"NCHW", "NHWC"}:
-        raise ValueError(f'{name}: layout must be "NCHW" or "NHWC", got {layout!r}')
-    if len(shape) != 4:
-        raise ValueError(f"{name}: images must have 4 dimensions ({layout}), got shape {shape}")
-    n, c, height, width = shape if layout == "NCHW" else (shape[0], shape[3], *shape[1:3])
-    return n, c, height, width
-
-
-def _check_planes(name: str, images: tuple[int, ...], result: tuple[int, ...], layout: str) -> None:
-    """Raise unless both shapes have the same number of images and channels, and pixels to choose from."""
-    found, wanted = _sizes(name, result, layout), _sizes(name, images, layout)
-    if found[:2] != wanted[:2] or (0 in wanted and 0 not in found):
-        raise ValueError(f"{name}: images of shape {images} and pooled ones of {result} do not fit ({layout})")
-
-
-def _out_size(name: str, shape: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, layout: str) -> Pair:
-    """Check the arguments and return the height and width of the result."""
-    size = _sizes(name, shape, layout)[2:]
-    if min(*window, *stride) < 1:
-        raise ValueError(f"{name}: window {window} and stride {stride} must be positive")
-    out = []
-    for i in range(2):
-        if size[i] == 0:
-            raise ValueError(f"{name}: images of shape {shape} ({layout}) have no pixels")
-        if min(padding[i]) < 0 or max(padding[i]) >= window[i]:
-            raise ValueError(f"{name}: padding {padding} must be at least 0 and smaller than the window {window}")
-        padded = size[i] + sum(padding[i])
-        if window[i] > padded:
-            raise ValueError(f"{name}: the window {window} is larger than the padded images, {padded} in axis {i}")
-        out.append((padded - window[i]) // stride[i] + 1)
-    return out[0], out[1]
-
-
-def _check_windows(name: str, shape: tuple[int, ...], out: Pair, layout: str) -> None:
-    if _sizes(name, shape, layout)[2:] != out:
-        raise ValueError(f"{name}: expected g of height and width {out}, got shape {shape}")
-
-
 def _check_dtype(name: str, **arrays: Any) -> None:
     dtypes = {key: array.dtype for key, array in arrays.items()}
     first = next(iter(dtypes.values()))
     if len(set(dtypes.values())) > 1 or first.char not in "fd" or not first.isnative:
         listed = ", ".join(f"{key}: {dtype}" for key, dtype in dtypes.items())
         raise TypeError(f"{name}: expected float32 or float64, got {listed}; convert with .astype(...)")
-
-
-def _check_index(name: str, index: Any, values: Any = None) -> None:
-    if index.dtype != np.int32 or (values is not None and values.shape != index.shape):
-        shape = "" if values is None else f" and shape {values.shape}"
-        raise ValueError(f"{name}: index must have dtype int32{shape}, got {index.dtype} and {index.shape}")
 
 
 def _contiguous(x: Any) -> Any:
@@ -130,7 +83,7 @@ def max_pool2d(
     (array([[[[5., 2.]]]]), array([[[[1, 2]]]], dtype=int32))
     """
     _check_dtype("max_pool2d", x=x)
-    out_h, out_w = _out_size("max_pool2d", x.shape, window, stride, padding, layout)
+    out_h, out_w = window_counts("max_pool2d", x.shape, window, stride, padding, layout)
     before = padding[0][0], padding[1][0]
     last = layout == "NHWC"
     n, c, height, width = (x.shape[0], x.shape[3], *x.shape[1:3]) if last else x.shape
@@ -198,11 +151,11 @@ def max_pool2d_gradient(
              [ 0.,  0.,  0.,  0.]]]])
     """
     _check_dtype("max_pool2d_gradient", g=g)
-    _check_index("max_pool2d_gradient", index, g)
-    _check_planes("max_pool2d_gradient", input_shape, g.shape, layout)
+    check_index("max_pool2d_gradient", index, g)
+    check_planes("max_pool2d_gradient", input_shape, g.shape, layout)
     if windows is not None:
-        out_size = _out_size("max_pool2d_gradient", input_shape, *windows, layout)
-        _check_windows("max_pool2d_gradient", g.shape, out_size, layout)
+        out_size = window_counts("max_pool2d_gradient", input_shape, *windows, layout)
+        check_windows("max_pool2d_gradient", g.shape, out_size, layout)
     gx = np.empty(input_shape, g.dtype)
     if gx.size == 0 or g.size == 0:
         gx[...] = 0
@@ -243,8 +196,8 @@ def max_pool2d_gather(t: Any, index: Any, layout: str = "NCHW") -> Any:
     array([[[[1., 6.]]]])
     """
     _check_dtype("max_pool2d_gather", t=t)
-    _check_index("max_pool2d_gather", index)
-    _check_planes("max_pool2d_gather", t.shape, index.shape, layout)
+    check_index("max_pool2d_gather", index)
+    check_planes("max_pool2d_gather", t.shape, index.shape, layout)
     y = np.empty(index.shape, t.dtype)
     if y.size == 0:
         return y
@@ -286,9 +239,9 @@ def avg_pool2d(
     array([[[[2.5, 4.5]]]])
     """
     _check_dtype("avg_pool2d", x=x)
-    out_h, out_w = _out_size("avg_pool2d", x.shape, window, stride, padding, layout)
+    out_h, out_w = window_counts("avg_pool2d", x.shape, window, stride, padding, layout)
     last = layout == "NHWC"
-    n, c, height, width = _sizes("avg_pool2d", x.shape, layout)
+    n, c, height, width = image_sizes("avg_pool2d", x.shape, layout)
     y = np.empty((n, out_h, out_w, c) if last else (n, c, out_h, out_w), x.dtype)
     if y.size == 0:
         return y
@@ -338,15 +291,15 @@ def avg_pool2d_gradient(
              [1., 1., 2., 2.]]]])
     """
     _check_dtype("avg_pool2d_gradient", g=g)
-    out_size = _out_size("avg_pool2d_gradient", input_shape, window, stride, padding, layout)
-    _check_planes("avg_pool2d_gradient", input_shape, g.shape, layout)
-    _check_windows("avg_pool2d_gradient", g.shape, out_size, layout)
+    out_size = window_counts("avg_pool2d_gradient", input_shape, window, stride, padding, layout)
+    check_planes("avg_pool2d_gradient", input_shape, g.shape, layout)
+    check_windows("avg_pool2d_gradient", g.shape, out_size, layout)
     gx = np.empty(input_shape, g.dtype)
     if gx.size == 0 or g.size == 0:
         gx[...] = 0
         return gx
     last = layout == "NHWC"
-    n, c, height, width = _sizes("avg_pool2d_gradient", input_shape, layout)
+    n, c, height, width = image_sizes("avg_pool2d_gradient", input_shape, layout)
     out, before = gx.reshape(-1), (padding[0][0], padding[1][0])
     if not VECTORS:
         after = padding[0][1], padding[1][1]

@@ -13,11 +13,10 @@ import numpy as np
 from kernels.cuda.arrays import check_dtypes, contiguous, empty, give, receive
 from kernels.cuda.launch import SIMULATED, Kernel, blocks_for, declare
 from kernels.cuda.pooling_loops import average, gather, maximum, scatter_planes, spread, spread_maximum
+from kernels.windows import Padding, Pair, check_index, check_planes, check_windows, image_sizes, window_counts
 
 __all__ = ["avg_pool2d", "avg_pool2d_gradient", "max_pool2d", "max_pool2d_gather", "max_pool2d_gradient"]
 
-Pair = tuple[int, int]
-Padding = tuple[Pair, Pair]
 THREADS = 8 if SIMULATED else 256
 
 maximum_kernel = declare(maximum, "T[] T[] i4[] 7*i8 8*i8", registers=96)
@@ -28,55 +27,9 @@ average_kernel = declare(average, "T[] T[] 7*i8 8*i8 i8", registers=96)
 spread_kernel = declare(spread, "T[] T[] 7*i8 8*i8 i8", registers=96)
 
 
-def _sizes(name: str, shape: tuple[int, ...], layout: str) -> tuple[int, int, int, int]:
-    """Check the shape of images and return their number, channels, height and width."""
-    if layout not in {"NCHW", "NHWC"}:
-        raise ValueError(f'{name}: layout must be "NCHW" or "NHWC", got {layout!r}')
-    if len(shape) != 4:
-        raise ValueError(f"{name}: images must have 4 dimensions ({layout}), got shape {shape}")
-    n, c, height, width = shape if layout == "NCHW" else (shape[0], shape[3], *shape[1:3])
-    return n, c, height, width
-
-
-def _check_planes(name: str, images: tuple[int, ...], result: tuple[int, ...], layout: str) -> None:
-    """Raise unless both shapes have the same number of images and channels, and pixels to choose from."""
-    found, wanted = _sizes(name, result, layout), _sizes(name, images, layout)
-    if found[:2] != wanted[:2] or (0 in wanted and 0 not in found):
-        raise ValueError(f"{name}: images of shape {images} and pooled ones of {result} do not fit ({layout})")
-
-
-def _out_size(name: str, shape: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, layout: str) -> Pair:
-    """Check the arguments and return the height and width of the result."""
-    size = _sizes(name, shape, layout)[2:]
-    if min(*window, *stride) < 1:
-        raise ValueError(f"{name}: window {window} and stride {stride} must be positive")
-    out = []
-    for i in range(2):
-        if size[i] == 0:
-            raise ValueError(f"{name}: images of shape {shape} ({layout}) have no pixels")
-        if min(padding[i]) < 0 or max(padding[i]) >= window[i]:
-            raise ValueError(f"{name}: padding {padding} must be at least 0 and smaller than the window {window}")
-        padded = size[i] + sum(padding[i])
-        if window[i] > padded:
-            raise ValueError(f"{name}: the window {window} is larger than the padded images, {padded} in axis {i}")
-        out.append((padded - window[i]) // stride[i] + 1)
-    return out[0], out[1]
-
-
-def _check_windows(name: str, shape: tuple[int, ...], out: Pair, layout: str) -> None:
-    if _sizes(name, shape, layout)[2:] != out:
-        raise ValueError(f"{name}: expected g of height and width {out}, got shape {shape}")
-
-
-def _check_index(name: str, index: Any, values: Any = None) -> None:
-    if index.dtype != np.int32 or (values is not None and values.shape != index.shape):
-        shape = "" if values is None else f" and shape {values.shape}"
-        raise ValueError(f"{name}: index must have dtype int32{shape}, got {index.dtype} and {index.shape}")
-
-
 def _words(name: str, images: tuple[int, ...], out: Pair, layout: str) -> tuple[int, ...]:
     """Return what the loops know of the shapes: (N, C, H, W, OH, OW, channels last)."""
-    return (*_sizes(name, images, layout), *out, int(layout == "NHWC"))
+    return (*image_sizes(name, images, layout), *out, int(layout == "NHWC"))
 
 
 def _windows(window: Pair, stride: Pair, padding: Padding) -> tuple[int, ...]:
@@ -122,7 +75,7 @@ def max_pool2d(
     name = "max_pool2d"
     x = receive(name, "x", x)
     check_dtypes(name, x=x)
-    out = _out_size(name, x.shape, window, stride, padding, layout)
+    out = window_counts(name, x.shape, window, stride, padding, layout)
     sizes = _words(name, x.shape, out, layout)
     y = empty(name, _images(sizes, out), x.dtype)
     index = empty(name, y.shape, np.int32)
@@ -164,12 +117,12 @@ def max_pool2d_gradient(
     name = "max_pool2d_gradient"
     g, index = receive(name, "g", g), receive(name, "index", index)
     check_dtypes(name, g=g)
-    _check_index(name, index, g)
-    _check_planes(name, input_shape, g.shape, layout)
-    out = _sizes(name, g.shape, layout)[2:]
+    check_index(name, index, g)
+    check_planes(name, input_shape, g.shape, layout)
+    out = image_sizes(name, g.shape, layout)[2:]
     if windows is not None:
-        out = _out_size(name, input_shape, *windows, layout)
-        _check_windows(name, g.shape, out, layout)
+        out = window_counts(name, input_shape, *windows, layout)
+        check_windows(name, g.shape, out, layout)
     gx = empty(name, input_shape, g.dtype)
     if gx.size == 0 or g.size == 0:
         gx[...] = 0
@@ -189,11 +142,11 @@ def max_pool2d_gather(t: Any, index: Any, layout: str = "NCHW") -> Any:
     name = "max_pool2d_gather"
     t, index = receive(name, "t", t), receive(name, "index", index)
     check_dtypes(name, t=t)
-    _check_index(name, index)
-    _check_planes(name, t.shape, index.shape, layout)
+    check_index(name, index)
+    check_planes(name, t.shape, index.shape, layout)
     y = empty(name, index.shape, t.dtype)
     if y.size:
-        sizes = _words(name, t.shape, _sizes(name, index.shape, layout)[2:], layout)
+        sizes = _words(name, t.shape, image_sizes(name, index.shape, layout)[2:], layout)
         _launch(name, gather_kernel, y.size, contiguous(t), contiguous(index), y.reshape(-1), sizes)
     return give(y)
 
@@ -219,7 +172,7 @@ def avg_pool2d(
     name = "avg_pool2d"
     x = receive(name, "x", x)
     check_dtypes(name, x=x)
-    out = _out_size(name, x.shape, window, stride, padding, layout)
+    out = window_counts(name, x.shape, window, stride, padding, layout)
     sizes = _words(name, x.shape, out, layout)
     y = empty(name, _images(sizes, out), x.dtype)
     if y.size:
@@ -242,9 +195,9 @@ def avg_pool2d_gradient(
     name = "avg_pool2d_gradient"
     g = receive(name, "g", g)
     check_dtypes(name, g=g)
-    out = _out_size(name, input_shape, window, stride, padding, layout)
-    _check_planes(name, input_shape, g.shape, layout)
-    _check_windows(name, g.shape, out, layout)
+    out = window_counts(name, input_shape, window, stride, padding, layout)
+    check_planes(name, input_shape, g.shape, layout)
+    check_windows(name, g.shape, out, layout)
     gx = empty(name, input_shape, g.dtype)
     if gx.size == 0 or g.size == 0:
         gx[...] = 0
