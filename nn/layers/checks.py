@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     Init = str | Callable[..., Any]
 
-__all__ = ["check_dtype", "check_features", "check_float", "count", "float_dtype", "generator", "initial"]
+__all__ = [
+    "check_dtype",
+    "check_features",
+    "check_float",
+    "count",
+    "float_dtype",
+    "generator",
+    "initial",
+    "kernel_pair",
+]
 
 
 def count(layer: str, what: str, value: Any) -> int:
@@ -28,6 +37,15 @@ def count(layer: str, what: str, value: Any) -> int:
     if number < 1 or isinstance(value, bool):
         raise ValueError(f"{layer}: {what} must be a positive integer, not {value!r}.")
     return number
+
+
+def kernel_pair(layer: str, size: Any) -> tuple[int, int]:
+    """Return the height and width of a kernel from a number or a pair."""
+    pair = size if isinstance(size, (tuple, list)) else (size, size)
+    if len(pair) != 2:
+        raise ValueError(f"{layer}: kernel_size must be a number or a pair, not {size!r}.")
+    height, width = (count(layer, "kernel_size", n) for n in pair)
+    return height, width
 
 
 def float_dtype(layer: str, dtype: Any) -> np.dtype[Any]:

@@ -10,7 +10,16 @@ from autodiff import ops
 from autodiff.core.errors import describe
 from autodiff.core.spec import shape_of
 from nn.activations import resolve
-from nn.layers.checks import check_dtype, check_features, count, float_dtype, generator, initial, layout_axis
+from nn.layers.checks import (
+    check_dtype,
+    check_features,
+    count,
+    float_dtype,
+    generator,
+    initial,
+    kernel_pair,
+    layout_axis,
+)
 from nn.module import Layer, parameter, static
 
 if TYPE_CHECKING:
@@ -93,10 +102,7 @@ class Conv2d(Layer):
         self.groups = count("Conv2d", "groups", groups)
         if inputs % groups or outputs % groups:
             raise ValueError(f"Conv2d: inputs {inputs} and outputs {outputs} must be multiples of groups {groups}.")
-        pair = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-        if len(pair) != 2:
-            raise ValueError(f"Conv2d: kernel_size must be a number or a pair, not {kernel_size!r}.")
-        height, width = (count("Conv2d", "kernel_size", n) for n in pair)
+        height, width = kernel_pair("Conv2d", kernel_size)
         layout_axis("Conv2d", layout)
         resolve("Conv2d", activation)
         kind, rng = float_dtype("Conv2d", dtype), generator("Conv2d", rng)

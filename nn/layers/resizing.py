@@ -18,6 +18,7 @@ from nn.layers.checks import (
     float_dtype,
     generator,
     initial,
+    kernel_pair,
     layout_axis,
 )
 from nn.module import Layer, parameter, static
@@ -95,10 +96,7 @@ class ConvTranspose2d(Layer):
     ) -> None:
         name = "ConvTranspose2d"
         inputs, outputs = count(name, "inputs", inputs), count(name, "outputs", outputs)
-        pair = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-        if len(pair) != 2:
-            raise ValueError(f"{name}: kernel_size must be a number or a pair, not {kernel_size!r}.")
-        height, width = (count(name, "kernel_size", n) for n in pair)
+        height, width = kernel_pair(name, kernel_size)
         layout_axis(name, layout)
         resolve(name, activation)
         kind, rng = float_dtype(name, dtype), generator(name, rng)

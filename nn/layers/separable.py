@@ -8,7 +8,16 @@ import numpy as np
 
 from autodiff import ops
 from nn.activations import resolve
-from nn.layers.checks import check_dtype, check_features, count, float_dtype, generator, initial, layout_axis
+from nn.layers.checks import (
+    check_dtype,
+    check_features,
+    count,
+    float_dtype,
+    generator,
+    initial,
+    kernel_pair,
+    layout_axis,
+)
 from nn.module import Layer, parameter, static
 
 if TYPE_CHECKING:
@@ -93,10 +102,7 @@ class SeparableConv2d(Layer):
     ) -> None:
         name = "SeparableConv2d"
         inputs, outputs = count(name, "inputs", inputs), count(name, "outputs", outputs)
-        pair = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-        if len(pair) != 2:
-            raise ValueError(f"{name}: kernel_size must be a number or a pair, not {kernel_size!r}.")
-        height, width = (count(name, "kernel_size", n) for n in pair)
+        height, width = kernel_pair(name, kernel_size)
         layout_axis(name, layout)
         resolve(name, activation)
         kind, rng = float_dtype(name, dtype), generator(name, rng)
