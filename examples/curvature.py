@@ -21,11 +21,12 @@ import numpy as np
 import nn
 from autodiff import grad, hessian, hvp, jvp
 from examples.catalogue import program
+from examples.digits import mnist
 from examples.networks import mlp
 from examples.paths import contours
 from examples.report import Row
 from examples.run import PALETTE, Run
-from nn.data import Batches, load_mnist, to_float
+from nn.data import Batches, to_float
 from nn.losses import cross_entropy
 
 # -- the same function in other weights ----------------------------------------------------------------------
@@ -111,7 +112,7 @@ def layers(model: Any) -> Any:
 @program("buduma/B26")
 def along_a_line(run: Run) -> list[Row]:
     """From trained weights (alpha 0) to random ones (alpha 1): the cost, and its slope in forward mode."""
-    images = load_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+    images = mnist(run)
     run.data = f"{images.name}; the cost of {500 if not run.full else len(images.test_labels)} test images"
     data = Batches(images.train_images, images.train_labels, transform=lambda x, y: (to_float(x), y))
     start = mlp(run.rng, (256, 256), "he_normal", relu_at_end=True)

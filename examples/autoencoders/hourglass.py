@@ -28,10 +28,11 @@ import nn
 from autodiff import value_and_grad
 from autodiff.ops import sigmoid
 from examples.catalogue import program
+from examples.digits import mnist
 from examples.pictures import montage
 from examples.report import Row
 from nn.coding import corrupt, keep_largest, sparsity_penalty
-from nn.data import Batches, ImageSet, load_mnist
+from nn.data import Batches, ImageSet
 from nn.initialisers import lecun_normal
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ REPORTED = 4.78  # the text's validation cost of a code of two numbers, after ab
 
 def digits(run: Run) -> tuple[Any, Any, ImageSet]:
     """Rows of 784 pixels from 0 to 1, to learn from and to test on; few of them unless the run is a full one."""
-    images = load_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+    images = mnist(run)
     run.data = images.name
     most = 200 if run.smoke else 10_000
     if not run.full and len(images.train_images) > most:

@@ -24,8 +24,9 @@ from autodiff import value_and_grad
 from autodiff.ops import relu, sigmoid
 from examples.autoencoders.hourglass import Principal, show
 from examples.catalogue import program
+from examples.digits import mnist
 from examples.report import Row
-from nn.data import Batches, load_fashion_mnist, load_mnist
+from nn.data import Batches, load_fashion_mnist
 from nn.losses import binary_cross_entropy_with_logits, mse
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def circles(run: Run) -> list[Row]:
 @program("buduma/B50")
 def distances_from_a_one(run: Run) -> list[Row]:
     """Mean distances from an image of a 1 to other 1's, to 7's and to 0's; which one the text took is not known."""
-    images = load_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+    images = mnist(run)
     run.data = images.name
     rows = (images.train_images.reshape(len(images.train_images), -1) / 255).astype(np.float32)
     labels, squares = images.train_labels, (rows**2).sum(axis=1)
@@ -123,7 +124,7 @@ def strangers(run: Run, images: Any) -> tuple[Any, str]:
 @program("ekman/17A")
 def outliers(run: Run) -> list[Row]:
     """784-64-784 learns digits; the errors of its reconstructions tell digits from other pictures."""
-    images = load_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+    images = mnist(run)
     others, kind = strangers(run, images)
     if run.smoke:
         images, others = images.part(640, 200), others[:200]

@@ -23,8 +23,8 @@ import numpy as np
 from autodiff import grad
 from autodiff.ops import sigmoid
 from examples.catalogue import program
+from examples.digits import mnist
 from examples.report import Row
-from nn.data import load_mnist
 
 if TYPE_CHECKING:
     from examples.run import Run
@@ -39,7 +39,7 @@ EPOCHS = 20
 
 def digits(run: Run) -> ImageSet:
     """Return MNIST, or ten examples of it for a test."""
-    images = load_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+    images = mnist(run)
     run.data = images.name
     return images.part(10, 10) if run.smoke else images
 

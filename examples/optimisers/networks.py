@@ -22,11 +22,12 @@ import numpy as np
 import nn
 from autodiff import value_and_grad
 from examples.catalogue import program
+from examples.digits import mnist
 from examples.networks import cnn_cf, mlp
 from examples.points import moons
 from examples.report import Row
 from examples.run import PALETTE, Run
-from nn.data import Batches, load_mnist, to_float
+from nn.data import Batches, to_float
 from nn.losses import cross_entropy
 
 # -- MNIST ---------------------------------------------------------------------------------------------------
@@ -34,7 +35,7 @@ from nn.losses import cross_entropy
 
 def digits(run: Run, size: int = 100, set_aside: int = 5000) -> tuple[Batches, Any]:
     """Return batches to learn from, as many images as TensorFlow's reader leaves, and the set."""
-    images = load_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+    images = mnist(run)
     run.data = images.name
     keep = slice(set_aside if images.full else 0, None)
     transform = lambda x, y: (to_float(x), y)  # noqa: E731

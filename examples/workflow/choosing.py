@@ -30,9 +30,10 @@ import nn
 from autodiff import grad, trace, tree, value_and_grad
 from autodiff.ops import relu, softmax
 from examples.catalogue import program
+from examples.digits import mnist
 from examples.pictures import draw_filters
 from examples.report import Row
-from nn.data import Batches, load_mnist, to_float
+from nn.data import Batches, to_float
 from nn.losses import cross_entropy
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ __all__ = [
 
 def digits(run: Run, count: int) -> tuple[Any, Any, Any, Any]:
     """So many digits to learn from, as rows of 784 pixels from 0 to 1, and those to test on."""
-    images = load_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+    images = mnist(run)
     run.data = f"{count:,} digits of {images.name}"
     part = images.part(count, 200 if run.smoke else 10_000)
     x, x_test = (to_float(pixels).reshape(len(pixels), -1) for pixels in (part.train_images, part.test_images))

@@ -22,9 +22,10 @@ from sklearn.metrics import confusion_matrix, roc_curve
 import nn
 from autodiff.ops import relu, softmax
 from examples.catalogue import program
+from examples.digits import mnist
 from examples.pictures import montage
 from examples.report import Row
-from nn.data import Batches, load_mnist, random_affine, random_flip, random_shift, to_float
+from nn.data import Batches, random_affine, random_flip, random_shift, to_float
 from nn.losses import cross_entropy
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def train(run: Run, images: Any, labels: Any, epochs: int, augment: Any = None) 
 @program("ekman/D8")
 def augmentation(run: Run) -> list[Row]:
     """Five hundred digits, and the same with changes that keep them digits - or do not."""
-    images = load_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+    images = mnist(run)
     run.data = f"500 digits of {images.name}"
     few = images.part(500, 200 if run.smoke else 10_000)
     kinds = {
@@ -186,7 +187,7 @@ def augmentation(run: Run) -> list[Row]:
 @program("hui/B18")
 def pseudo_labels(run: Run) -> list[Row]:
     """Learn 300 labels; then believe one's own surest guesses on unlabelled digits, and learn those, too."""
-    images = load_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+    images = mnist(run)
     run.data = f"300 labels and 3,000 unlabelled digits of {images.name}"
     part = images.part(3300, 200 if run.smoke else 10_000)
     x, labels, unlabelled = part.train_images[:300], part.train_labels[:300], part.train_images[300:]
