@@ -106,7 +106,7 @@ def conv2d(
     _correlate(
         x, problem.x_strides, problem.size, problem.channels, filters, (taps_h, taps_w), (padding[0][0], padding[1][0]),
         stride, bias, out, (*problem.out_strides, 0), problem.out_size, problem.channels_out, groups,
-        ACTIVATIONS[activation], channels_first_terms=True,
+        ACTIVATIONS[activation],
     )  # fmt: skip
     return out
 
@@ -161,7 +161,7 @@ def conv2d_input_gradient(
     if g.size == 0 or out.size == 0:
         return out
     w = w.reshape(groups, problem.channels_out, problem.channels, *problem.kernel)
-    g = _readable(g, layout)
+    g = np.ascontiguousarray(g)
     n, c, h, width = problem.x_strides
     for (i, j), (taps_h, shifts_h), (taps_w, shifts_w) in plans:
         if len(taps_h) == 0 or len(taps_w) == 0:
@@ -179,7 +179,6 @@ def conv2d_input_gradient(
             g, problem.out_strides, problem.out_size, problem.channels_out, filters,
             (shifts_h - first_h, shifts_w - first_w), (-first_h, -first_w), (1, 1), np.empty(0, g.dtype), out,
             (n, c, h * stride[0], width * stride[1], i * h + j * width), size, problem.channels, groups, 0,
-            channels_first_terms=True,
         )  # fmt: skip
     return out
 
@@ -242,8 +241,8 @@ def conv2d_weight_gradient(
     sizes = (*problem.size, groups, channels, channels_out, padding[0][0], padding[1][0], *stride, *span,
              rows_out, columns_out, block_rows, images, ranges, pixel_step)  # fmt: skip
     parallel_for(
-        accumulate_weights, ranges, flat(_readable(x, layout)), _integers(problem.x_strides),
-        flat(_readable(g, layout)), _integers(problem.out_strides), _integers(pixels.reshape(-1) * pixel_step),
+        accumulate_weights, ranges, flat(np.ascontiguousarray(x)), _integers(problem.x_strides),
+        flat(np.ascontiguousarray(g)), _integers(problem.out_strides), _integers(pixels.reshape(-1) * pixel_step),
         total.reshape(-1), _integers(sizes), runs,
     )  # fmt: skip
     summed = total[0]
@@ -315,10 +314,6 @@ def _integers(values: Any) -> Any:
     return np.asarray(values, np.intp)
 
 
-def _readable(x: Any, layout: str) -> Any:
-    return np.ascontiguousarray(x)
-
-
 def _even(count: int, largest: int) -> int:
     """Return the size of equal parts of `count`, none above `largest`."""
     parts = -(-count // min(count, largest))
@@ -371,7 +366,7 @@ def _runs(problem: Problem, dilation: Pair, window_columns: int, step: int) -> t
 def _correlate(
     x: Any, x_strides: tuple[int, ...], size: Pair, channels: int, filters: Any, taps: tuple[Any, Any], before: Pair,
     step: Pair, bias: Any, out: Any, out_strides: tuple[int, ...], out_size: Pair, channels_out: int, groups: int,
-    activation: int, *, channels_first_terms: bool,
+    activation: int,
 ) -> None:  # fmt: skip
     """Run the compiled correlation: window offsets of the terms, blocks of rows for the caches and the threads."""
     taps_h, taps_w = taps
