@@ -35,6 +35,26 @@ TYPES = {
     "f2": types.float16, "f4": types.float32, "f8": types.float64,
 }  # fmt: skip
 
+if SIMULATED:
+    import sys
+
+    import numpy as np
+    from numba.cuda.simulator import kernelapi
+    from numba.np.numpy_support import as_dtype
+
+    def _shared_array(self: Any, shape: Any, dtype: Any) -> Any:
+        """Return the array that the threads of a block share, found by the line that asks for it.
+
+        In place of the simulator's own, which looks for the array and makes it if there is none: of two threads that
+        find none at once each has one of its own, and never sees what the other writes. `setdefault` is one step.
+        """
+        caller = sys._getframe(1)
+        line = caller.f_code.co_filename, caller.f_lineno
+        dtype = as_dtype(dtype) if isinstance(dtype, types.Type) else dtype
+        return self._allocations.setdefault(line, np.empty(shape, dtype))
+
+    kernelapi.FakeCUDAShared.array = _shared_array
+
 
 @dataclass(frozen=True)
 class Kernel:

@@ -1,5 +1,8 @@
 """Arithmetic of grids at every size, and the errors of launches and of missing devices."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -88,6 +91,27 @@ class Function:
 
 class OldDevice:
     compute_capability = (7, 5)
+
+
+def test_simulated_threads_share_the_arrays_of_their_block(gpu, monkeypatch):
+    if not launch.SIMULATED:
+        pytest.skip("the hardware has one")
+    from numba import float32
+    from numba.cuda.simulator import kernelapi
+
+    def slow(*args, empty=np.empty):
+        time.sleep(0.01)  # long enough for all threads to look before the first has made it
+        return empty(*args)
+
+    shared, found = kernelapi.FakeCUDAShared(0), []
+    monkeypatch.setattr(kernelapi.np, "empty", slow)
+    threads = [threading.Thread(target=lambda: found.append(shared.array(4, float32))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert all(array is found[0] for array in found)
 
 
 def test_launch_failures_name_the_operation_and_the_kernel(monkeypatch):
