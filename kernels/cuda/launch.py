@@ -40,6 +40,7 @@ if SIMULATED:
 
     import numpy as np
     from numba.cuda.simulator import kernelapi
+    from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
     from numba.np.numpy_support import as_dtype
 
     def _shared_array(self: Any, shape: Any, dtype: Any) -> Any:
@@ -108,13 +109,14 @@ class Kernel:
             If the device is too old, or refuses the launch. Kernels run while the program goes on: what goes wrong
             inside of one is reported by a later call, unless CUDA_LAUNCH_BLOCKING=1 makes each call wait for its own.
         """
-        from kernels.cuda import arrays
-
         if SIMULATED:
             if not self.simulable:
                 raise RuntimeError(f"{operation}: the simulator cannot run the kernel {self.name}.")
-            self.function[blocks, threads](*(arrays.give(arg) if hasattr(arg, "dtype") else arg for arg in args))
+            # Not the caller's kind of array: inside of a kernel an item is a number.
+            self.function[blocks, threads](*(FakeCUDAArray(arg) if hasattr(arg, "dtype") else arg for arg in args))
             return
+        from kernels.cuda import arrays
+
         found = cuda.get_current_device().compute_capability
         if tuple(found) < self.capability:
             raise RuntimeError(

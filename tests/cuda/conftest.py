@@ -58,3 +58,30 @@ def gpu(request):
     if reason := _reason():
         pytest.skip(reason)
     return Device()
+
+
+@pytest.fixture
+def place(gpu, monkeypatch):
+    """Name of the device as `device_put` takes it, and the names of the kernels that were called.
+
+    Under the simulator the arrays are those of `tests.device_array`, which refuse what CuPy's refuse.
+    """
+    import kernels.cuda as package
+
+    called = []
+    for name in package.__all__:
+        kernel = getattr(package, name)
+        monkeypatch.setattr(package, name, lambda *a, _n=name, _k=kernel, **o: called.append(_n) or _k(*a, **o))
+    if TARGET == "cuda":
+        return "cuda", called
+    from autodiff import device
+    from kernels.cuda import arrays
+    from tests.device_array import DeviceArray
+
+    memory = property(lambda self: self._host)
+    monkeypatch.setattr(arrays, "_fake", lambda: DeviceArray)
+    monkeypatch.setattr(DeviceArray, "_ary", memory, raising=False)
+    monkeypatch.setattr(DeviceArray, "__cuda_array_interface__", memory, raising=False)
+    fake = device.Device(lambda x, _: DeviceArray.put(x), lambda x: isinstance(x, DeviceArray))
+    monkeypatch.setitem(device.DEVICES, "fake", fake)
+    return "fake", called
