@@ -18,7 +18,7 @@ from pathlib import Path
 
 from examples.catalogue import ENTRIES, Entry, find
 from examples.checks import check
-from examples.records import measure, read_records, record, render
+from examples.records import Record, measure, read_records, record, render
 from examples.report import print_table
 from examples.run import Run
 
@@ -56,8 +56,8 @@ def show(entries: list[Entry]) -> None:
     """Print rows of the catalogue, and how many of them are met."""
     records = read_records()
     for entry in entries:
-        measured, status = records[entry.id].summary if entry.id in records else ("", "")
-        status = status or ("not yet" if not entry.program else "")
+        known = records.get(entry.id)
+        measured, status = (known.summary, known.status) if known else ("", "" if entry.program else "not yet")
         print(
             f"{entry.id:13} {entry.name[:44]:44} {entry.group:21} {entry.reported[:24]:24} {measured[:24]:24} {status}"
         )
@@ -75,17 +75,21 @@ def run_all(options: argparse.Namespace) -> int:
         if not entry.program:
             print(f"{entry.id} ({entry.name}) has no program yet")
             continue
+        results = []
         for seed in options.seed:
             run = Run(entry.id, options.full, False, seed, options.device, options.out, options.data_dir)
-            result = measure(entry, run)
-            print_table(f"{entry.id}: {entry.name} ({result.seconds:.1f} s)", result.rows)
+            results.append(measure(entry, run))
+            print_table(f"{entry.id}: {entry.name} ({results[-1].seconds:.1f} s)", results[-1].rows)
             if run.data:
                 print(f"Data: {run.data}")
             for path in run.pictures:
                 print(f"Picture: {path}")
-            missed += any(row.verdict == "missed" for row in result.rows)
             if options.record:
-                record(result)
+                record(results[-1])
+        rows = Record(entry.kind, results).rows
+        if len(results) > 1:
+            print_table(f"{entry.id}: means of {len(results)} seeds (and their ranges)", rows)
+        missed += any(row.verdict == "missed" for row in rows)
     return int(missed > 0)
 
 

@@ -61,7 +61,7 @@ def trained(run: Run, experiment: Experiment) -> list[Row]:
     first, *rest = mnist_texts.run(experiment, images, epochs=epochs, seed=run.seed, progress=not run.smoke)
     accuracy = float(first.measured.rstrip(" %")) / 100
     note = first.note if whole else f"{first.note}; the report is of the whole set"
-    row = dataclasses.replace(first, met=accuracy >= experiment.reported if whole else None, note=note)
+    row = dataclasses.replace(first, value=accuracy, at_least=experiment.reported if whole else None, note=note)
     if not whole:
         rest = [dataclasses.replace(line, note="the report is of one epoch of the whole set") for line in rest]
     return [row, *rest]

@@ -12,28 +12,34 @@ from examples.catalogue import ENTRIES, Entry
 from examples.report import Row
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from examples.run import Run
 
 __all__ = ["Record", "Result", "measure", "read_records", "record", "render"]
 
 FILE = Path(__file__).with_name("measured.json")
 PAGE = Path(__file__).with_name("RESULTS.md")
-RANKS = ("missed", "text wrong", "met", "compared", "shown")  # the first that a row of a program has is its status
+RANKS = ("missed", "short", "reached", "met", "compared", "shown")  # the first that applies is a system's status
+SEEDS = 3  # so many runs must stand behind a mean that counts
 HEAD = """# Results
 
 What the texts report and what these programs measure. `python -m examples run ID --record` (with `--full --seed 0 1 2`
 for networks) measures a row anew, `python -m examples report` writes this page from `measured.json`; do not edit it.
 
-Status: **met** - the same digits, or a target reached; **text wrong** - the text's own figure does not hold, the
-remark says why; **compared** - beside the text's figure, where the question is not quite the same; **shown** - the text
-reports no figure; **missed** - ours is worse than the text's. Of several seeds the worst decides. Quick runs train for
-at most a minute: a target that a quick run misses says little.
+Status: **met** - the same digits, formulas that agree, or a target that the mean of at least three seeds reaches;
+**reached** - a target too, but by fewer than three seeds; **short** - a network that has only been trained for a
+shorter time than in its text, which counts for nothing; **compared** - beside the text's figure, where the question is
+not quite the same; **shown** - the text reports no figure; **missed** - ours is worse than the text's. **text wrong**,
+alone or beside one of these - a figure of the text's own does not hold, the remark says why. Of several seeds the mean
+and the range are given. Times are by the clock, and in parentheses what the processor worked in all threads: the
+second is the one to compare, since other programs may have run meanwhile.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One run of a program."""
+    """One run of a program: its rows, and its seconds by the clock and of the processor."""
 
     id: str
     rows: list[Row]
@@ -42,22 +48,51 @@ class Result:
     device: str
     data: str
     seconds: float
+    processor_seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
     """The runs of a system that count: the full ones if there are any."""
 
+    kind: str
     results: list[Result]
 
     @property
-    def summary(self) -> tuple[str, str]:
-        """What was measured, in a few words, and the status."""
-        rows = self.results[-1].rows
-        verdicts = [row.verdict for result in self.results for row in result.rows]
-        status = min(verdicts, key=RANKS.index, default="shown")
-        counted = [row for row in rows if row.reported] or rows
-        return "; ".join(row.measured for row in counted), status
+    def rows(self) -> list[Row]:
+        """One table of all seeds: means of what has a target, and the worst of what should always hold."""
+        first = self.results[0].rows
+        if any(len(result.rows) != len(first) for result in self.results):
+            return first
+        return [_merged(rows) for rows in zip(*(result.rows for result in self.results), strict=True)]
+
+    @property
+    def status(self) -> str:
+        """What the page says about the system."""
+        rows = self.rows
+        verdicts = {row.verdict for row in rows} - {"text wrong"}
+        if self.kind == "network":
+            if any(row.has_target for row in rows) and len(self.results) < SEEDS:
+                verdicts.add("reached")
+            if not self.results[0].full and any(row.verdict == "compared" for row in rows):
+                verdicts.add("short")
+        best = min(verdicts, key=RANKS.index, default="shown")
+        wrong = any(row.wrong is not None for row in rows)
+        return best if not wrong else "text wrong" if best == "shown" else f"{best}, text wrong"
+
+    @property
+    def summary(self) -> str:
+        """What was measured, in a few words."""
+        rows = self.rows
+        return "; ".join(row.measured for row in [row for row in rows if row.reported] or rows)
+
+
+def _merged(rows: Sequence[Row]) -> Row:
+    """Return one row of several seeds."""
+    values = [row.value for row in rows if row.value is not None]
+    mean = sum(values) / len(values) if len(values) == len(rows) else None
+    worst = min(rows, key=lambda row: ("missed", "text wrong", "met", "compared", "shown").index(row.verdict))
+    return dataclasses.replace(worst, measured=_spread([row.measured for row in rows]), value=mean)
 
 
 def measure(entry: Entry, run: Run) -> Result:
@@ -72,9 +107,10 @@ def measure(entry: Entry, run: Run) -> Result:
     devices = getattr(program, "devices", ("cpu",))
     if run.device not in devices:
         raise LookupError(f"{entry.id} ({entry.name}) runs on {' and '.join(devices)}, not on {run.device}")
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     rows = program(run)
-    return Result(entry.id, rows, run.seed, run.full, run.device, run.data, time.perf_counter() - start)
+    seconds, worked = time.perf_counter() - start, time.process_time() - worked
+    return Result(entry.id, rows, run.seed, run.full, run.device, run.data, round(seconds, 2), round(worked, 2))
 
 
 def _load() -> dict[str, Any]:
@@ -86,9 +122,13 @@ def record(result: Result) -> None:
     """Keep a result in place of the last one of the same system, length, device and seed."""
     data = _load()
     key = f"{'full' if result.full else 'quick'} {result.device} {result.seed}"
-    data.setdefault(result.id, {})[key] = dataclasses.asdict(result)
+    data.setdefault(result.id, {})[key] = dataclasses.asdict(result, dict_factory=_without_defaults)
     ordered = {system: data[system] for system in ENTRIES if system in data}
     FILE.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _without_defaults(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in pairs if value is not None}
 
 
 def read_records() -> dict[str, Record]:
@@ -97,7 +137,8 @@ def read_records() -> dict[str, Record]:
     for system, runs in _load().items():
         results = [Result(**{**run, "rows": [Row(**row) for row in run["rows"]]}) for run in runs.values()]
         counting = [result for result in results if result.full] or results
-        records[system] = Record(counting)
+        counting = sorted(counting, key=lambda result: (result.device, result.seed))
+        records[system] = Record(ENTRIES[system].kind, counting)
     return records
 
 
@@ -113,21 +154,23 @@ def _spread(values: list[str]) -> str:
     return f"{sum(numbers) / len(numbers):.5g}{unit} ({min(numbers):.5g} to {max(numbers):.5g})"
 
 
+def _time(results: Sequence[Result]) -> str:
+    """Return the mean of the times."""
+    seconds = sum(result.seconds for result in results) / len(results)
+    worked = [result.processor_seconds for result in results if result.processor_seconds is not None]
+    return f"{seconds:.1f} s" + (f" ({sum(worked) / len(worked):.1f} s)" if worked else "")
+
+
 def _lines(entry: Entry, record: Record) -> list[str]:
     """Return the lines of a system's table."""
-    first = record.results[0]
-    _, status = record.summary
+    first, seeds = record.results[0], [str(result.seed) for result in record.results]
     command = f"python -m examples run {entry.id}{' --full' if first.full else ''}"
-    seeds = ", ".join(str(result.seed) for result in record.results)
-    seconds = sum(result.seconds for result in record.results) / len(record.results)
-    facts = [f"`{command}`", f"seed {seeds}", f"{seconds:.1f} s", *([first.data] if first.data else [])]
-    lines = [f"### {entry.id}: {entry.name}", "", f"**{status}** - {'; '.join(facts)}", ""]
+    command += f" --device {first.device}" if first.device != "cpu" else ""
+    facts = [f"`{command}`", f"seed {', '.join(seeds)}", _time(record.results), *([first.data] if first.data else [])]
+    lines = [f"### {entry.id}: {entry.name}", "", f"**{record.status}** - {'; '.join(facts)}", ""]
     lines += ["| | reported | measured | remark |", "|---|---|---|---|"]
-    for i, row in enumerate(first.rows):
-        same = all(len(result.rows) == len(first.rows) for result in record.results)
-        values = [result.rows[i].measured for result in record.results] if same else [row.measured]
-        cells = (row.name, row.reported, _spread(values), row.cells[3])
-        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    for row in record.rows:
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in row.cells)} |")
     return [*lines, ""]
 
 
@@ -135,9 +178,11 @@ def render(path: Path = PAGE) -> Path:
     """Write the page of results; return its path."""
     records = read_records()
     lines = [HEAD, "| status | systems |", "|---|---|"]
-    states = {entry.id: records[entry.id].summary[1] if entry.id in records else "" for entry in ENTRIES.values()}
-    lines += [f"| {status} | {sum(state == status for state in states.values())} |" for status in RANKS]
-    lines += [f"| not recorded | {sum(not state for state in states.values())} |", ""]
+    states = [records[entry.id].status if entry.id in records else "not recorded" for entry in ENTRIES.values()]
+    for status in (*RANKS, "text wrong", "not recorded"):
+        alone, beside = states.count(status), states.count(f"{status}, text wrong")
+        lines.append(f"| {status} | {alone + beside}{f' ({beside} of them: text wrong, too)' if beside else ''} |")
+    lines.append("")
     for group in dict.fromkeys(entry.group for entry in ENTRIES.values()):
         lines += [f"## {group}", ""]
         for entry in ENTRIES.values():

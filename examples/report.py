@@ -32,12 +32,18 @@ class Row:
         confirmed.
     wrong
         Why the text's figure is wrong, if it is: the derivation in a line.
+    value
+        The number behind `measured`, where the text's is a target: the mean over several seeds decides.
+    at_least, at_most
+        The target; with one of them `met` follows from the value.
+    if_missed
+        What is known about why a target is missed; only shown when it is.
 
     Examples
     --------
     >>> Row("gradient", "5.5", f"{5.5:.1f}").verdict
     'met'
-    >>> Row("accuracy", "0.9894", "0.9912", met=0.9912 >= 0.9894).verdict
+    >>> Row("accuracy", "98.94 %", "99.12 %", value=0.9912, at_least=0.9894).verdict
     'met'
     >>> Row("count", "24,000", "23,860", wrong="784*30 + 30 biases ...").verdict
     'text wrong'
@@ -51,10 +57,28 @@ class Row:
     note: str | None = None
     met: bool | None = None
     wrong: str | None = None
+    value: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    if_missed: str | None = None
 
     def __post_init__(self) -> None:
-        if self.met is not None:  # comparisons of NumPy's numbers give a bool that cannot be written as JSON
-            object.__setattr__(self, "met", bool(self.met))
+        met = self.met
+        if self.has_target:
+            if self.value is None:
+                raise ValueError(f"Row {self.name!r}: a target needs the value that is compared with it")
+            met = (self.at_least is None or self.value >= self.at_least) and (
+                self.at_most is None or self.value <= self.at_most
+            )
+        if met is not None:  # comparisons of NumPy's numbers give a bool that cannot be written as JSON
+            object.__setattr__(self, "met", bool(met))
+        if self.value is not None:
+            object.__setattr__(self, "value", float(self.value))
+
+    @property
+    def has_target(self) -> bool:
+        """Whether the text's figure is one to reach, which a mean over seeds can do."""
+        return self.at_least is not None or self.at_most is not None
 
     @property
     def agrees(self) -> bool:
@@ -79,10 +103,15 @@ class Row:
         """The columns."""
         if self.wrong is not None:
             return self.name, self.reported, self.measured, f"the text is wrong: {self.wrong}"
-        if self.note is not None:
-            return self.name, self.reported, self.measured, self.note
-        words = {"met": "the same" if self.agrees else "met", "missed": "DIFFERENT", "shown": ""}
-        return self.name, self.reported, self.measured, words[self.verdict]
+        remark = self.note
+        if self.has_target:
+            remark = f"{self.verdict}: {self.note}" if self.note else self.verdict
+        if remark is None:
+            words = {"met": "the same" if self.agrees else "met", "missed": "DIFFERENT", "shown": ""}
+            remark = words[self.verdict]
+        if self.verdict == "missed" and self.if_missed:
+            remark += f"; {self.if_missed}"
+        return self.name, self.reported, self.measured, remark
 
 
 def agreement(name: str, first: Any, second: Any, tolerance: float = 1e-12, note: str | None = None) -> Row:

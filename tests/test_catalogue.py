@@ -101,12 +101,64 @@ def one_program(monkeypatch, tmp_path):
 def test_run_and_record_and_report(one_program, capsys, tmp_path):
     assert main(["run", "lecture/L1", "--seed", "0", "1", "--record", "--out", str(tmp_path)]) == 0
     assert "Data: in the text" in capsys.readouterr().out
-    assert list(json.loads(records.FILE.read_text())["lecture/L1"]) == ["quick cpu 0", "quick cpu 1"]
+    kept = json.loads(records.FILE.read_text())["lecture/L1"]
+    assert list(kept) == ["quick cpu 0", "quick cpu 1"]
+    assert kept["quick cpu 1"]["processor_seconds"] >= 0
+    assert kept["quick cpu 1"]["rows"] == [{"name": "value", "reported": "5.5", "measured": "5.5"}]
     page = records.render(tmp_path / "RESULTS.md").read_text()
     assert "**met** - `python -m examples run lecture/L1`; seed 0, 1" in page
     assert "| value | 5.5 | 5.5 | the same |" in page
     one_program[0] = Row("value", "5.5", "5.4")
     assert main(["run", "lecture/L1", "--out", str(tmp_path)]) == 1
+
+
+def test_several_seeds_are_summed_up(one_program, capsys, tmp_path):
+    one_program[0] = Row("error", "0.5", "0.4", value=0.4, at_most=0.5)
+    assert main(["run", "lecture/L1", "--seed", "0", "1", "--out", str(tmp_path)]) == 0
+    assert "means of 2 seeds" in capsys.readouterr().out
+
+
+def runs_of(*rows, full=True):
+    return [records.Result("lecture/L1", list(line), seed, full, "cpu", "", 1.0) for seed, line in enumerate(rows)]
+
+
+def accuracies(*values):
+    return runs_of(*([Row("accuracy", "98 %", f"{100 * v:.1f} %", value=v, at_least=0.98)] for v in values))
+
+
+def test_the_mean_of_at_least_three_seeds_decides_whether_a_target_is_met():
+    status = {n: records.Record("network", accuracies(*[0.979, 0.982, 0.981][:n])).status for n in (1, 2, 3)}
+    assert status == {1: "missed", 2: "reached", 3: "met"}
+    assert records.Record("network", accuracies(0.979, 0.979, 0.981)).status == "missed"
+    (row,) = records.Record("network", accuracies(0.979, 0.982, 0.981)).rows
+    assert row.cells == ("accuracy", "98 %", "98.067 % (97.9 to 98.2)", "met")
+    assert records.Record("algorithm", accuracies(0.981)).status == "met"
+
+
+def test_what_should_always_hold_does_so_for_every_seed():
+    same, other = [Row("count", "5", "5")], [Row("count", "5", "6")]
+    assert records.Record("exact", runs_of(same, same)).status == "met"
+    assert records.Record("exact", runs_of(same, other)).status == "missed"
+
+
+def test_an_error_of_the_text_does_not_hide_the_other_rows():
+    wrong, right, off = Row("sum", "5", "4", wrong="2 + 2"), Row("a", "1", "1"), Row("b", "1", "2")
+    status = [records.Record("exact", runs_of(rows)).status for rows in ([wrong, right], [wrong], [wrong, right, off])]
+    assert status == ["met, text wrong", "text wrong", "missed, text wrong"]
+
+
+def test_a_network_that_was_trained_for_a_short_time_is_marked():
+    rows = [Row("parameters", "5", "5"), Row("accuracy", "98 %", "60 %", "of one epoch")]
+    assert records.Record("network", runs_of(rows, full=False)).status == "short"
+    assert records.Record("network", runs_of(rows)).status == "met"
+
+
+def test_why_a_target_is_missed_is_said_only_then():
+    why = {"at_most": 2.0, "if_missed": "the text's network has a dead class"}
+    assert Row("a", "2", "1", "10 steps", value=1, **why).cells[3] == "met: 10 steps"
+    assert Row("a", "2", "3", value=3, **why).cells[3] == "missed; the text's network has a dead class"
+    with pytest.raises(ValueError, match="'a': a target needs the value"):
+        Row("a", "2", "3", at_most=2)
 
 
 def test_the_mean_of_several_seeds():

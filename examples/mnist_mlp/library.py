@@ -119,7 +119,7 @@ def on_layers(run: Run) -> list[Row]:
         )
     if len(records) >= len(K1_REPORTED):
         sixth = records[len(K1_REPORTED) - 1]["validation_accuracy"]
-        rows.append(Row("accuracy after six epochs, to half a point", "0.9329", f"{sixth:.4f}", met=sixth >= 0.9279))
+        rows.append(Row("accuracy after six epochs", "0.9329", f"{sixth:.4f}", value=sixth, at_least=0.9329))
     names = {"training": "train_accuracy", "test": "validation_accuracy"}
     draw(run, {name: [record[key] for record in records] for name, key in names.items()}, "784-25-10 on layers")
     return rows
@@ -135,9 +135,12 @@ def five_configurations(run: Run) -> list[Row]:
         records = learn(run, which, epochs, most)
         curves[which.name] = [record["validation_accuracy"] for record in records]
         error = 100 * (1 - curves[which.name][-1])
-        worse = error > which.reported + 0.5 if which.reported < 50 else error < 50  # the second is to fail
         note = f"epoch {epochs} of {EPOCHS}"
-        met = not worse if run.full else None
-        rows.append(Row(f"configuration {which.name}", f"~{which.reported} %", f"{error:.1f} %", note, met))
+        name, reported, measured = f"configuration {which.name}", f"~{which.reported} %", f"{error:.1f} %"
+        if which.reported > 50:  # this one is to fail
+            rows.append(Row(name, reported, measured, note, value=error, at_least=50 if run.full else None))
+        else:
+            goal = which.reported + 0.5 if run.full else None
+            rows.append(Row(name, reported, measured, note, value=error, at_most=goal))
     draw(run, curves, "Five configurations: error on the test set")
     return rows

@@ -68,8 +68,8 @@ def network_of_a_text(run: Run) -> list[Row]:
         epochs = run.length(QUICK[name], experiment.epochs)
         (row,) = mnist_texts.run(experiment, images, epochs=epochs, seed=run.seed, progress=not run.smoke)
         accuracy = float(row.measured.rstrip(" %")) / 100
-        met = accuracy >= experiment.reported if run.full and images.full else None
-        rows.append(dataclasses.replace(row, met=met))
+        goal = experiment.reported if run.full and images.full else None
+        rows.append(dataclasses.replace(row, value=accuracy, at_least=goal))
     return rows
 
 

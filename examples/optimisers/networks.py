@@ -98,12 +98,12 @@ def with_momentum(run: Run) -> list[Row]:
     rows = []
     for name in ("as in the text", "linear logits"):
         (fast, note), (plain, slow) = found[name, "momentum 0.9"], found[name, "SGD"]
-        met = fast is not None and fast <= 2200
-        rows.append(
-            Row(f"{name}: minibatches to cost 0.1 with momentum", "just over 2,000", _count(fast), note, met=met)
-        )
-        ended = None if plain is None and not run.full else plain is not None and plain <= 18_000
-        rows.append(Row("... without", "nearly 18,000", _count(plain), slow, met=ended))
+        rows += [
+            Row(f"{name}: minibatches to cost 0.1 with momentum", "just over 2,000", _count(fast), note,
+                value=fast or lengths["momentum 0.9"], at_most=2200),
+            Row("... without", "nearly 18,000", _count(plain), slow,
+                value=plain or lengths["SGD"], at_most=18_000 if run.full else None),
+        ]  # fmt: skip
         if plain and fast:
             rows.append(Row("... faster by", "about 9 times", f"{plain / fast:.1f} times", "at the same learning rate"))
     return rows
