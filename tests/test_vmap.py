@@ -220,6 +220,7 @@ CUBE = np.arange(120.0).reshape(2, 3, 4, 5)
         np.array([True, False, True]), (slice(None), np.array([True, False, True, True])),
         (np.array([True, True, False]), slice(None), np.array([1, 3])), np.arange(12).reshape(3, 4) % 3 == 0,
         np.array([], np.intp), ([0, 1], [2, 2]), np.int64(1), (np.array(1), ..., np.array([0, 1])),
+        (np.array([0, 2]), ..., 1, slice(None)), (None, [2, 0], ..., -2, slice(None, None, -1)), (True, ..., 0),
     ],
     ids=repr,
 )  # fmt: skip
@@ -231,6 +232,18 @@ def test_every_kind_of_index_of_a_mapped_array(index):
     want = np.stack([grad(scalar)(x) for x in CUBE])
     close(vmap(grad(scalar))(CUBE), want)
     close(grad(lambda c: np.sum(vmap(scalar)(c)))(CUBE), want)
+    place = np.arange(60).reshape(3, 4, 5)[index]
+    close(jacrev(take)(CUBE[0]), np.eye(60)[place].reshape(*take(CUBE[0]).shape, 3, 4, 5))
+    close(jacfwd(take)(CUBE[0]), jacrev(take)(CUBE[0]))
+    put = lambda x, v: assigned(x, index, v)
+    values = np.sin(np.arange(2.0 * weight.size)).reshape(2, *weight.shape)
+    close(vmap(put)(CUBE, values), loop(put, CUBE, values))
+
+
+def assigned(x, index, value):
+    y = x.copy()
+    y[index] = value
+    return y
 
 
 AT = np.array([[0, 2, 1], [1, 1, 0]])
@@ -244,7 +257,8 @@ AT = np.array([[0, 2, 1], [1, 1, 0]])
         lambda x, i: x[0, :, i], lambda x, i: x[np.array([0, 1, 1]), i], lambda x, i: x[None, i, ..., 0],
         lambda x, i: np.take(x, i, axis=1), np.take, lambda x, i: np.take(x, i + 9, mode="wrap"),
         lambda x, i: np.take_along_axis(x, i[:, None, None] + np.zeros((1, 4, 5), int), axis=0),
-        lambda x, i: x[np.array([True, False, True])][:, i], lambda x, i: x[i][i[0]],
+        lambda x, i: x[np.array([True, False, True])][:, i], lambda x, i: x[i][i[0]], lambda x, i: x[i, ..., 0, :],
+        lambda x, i: x[True, i], lambda x, i: x[np.True_, :, i[0]],
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("axes", [(0, 0), (0, None), (None, 0)])

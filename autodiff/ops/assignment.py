@@ -26,7 +26,7 @@ from autodiff.core.variable import Node, Variable
 from autodiff.core.zeros import Marked
 from autodiff.ops.accumulate import selects_once
 from autodiff.ops.dtypes import _imag, _real
-from autodiff.ops.gather import SLOT, _batch_plan, gather, written_out
+from autodiff.ops.gather import SLOT, _batch_plan, before_last_axis, gather
 from autodiff.ops.gather import _filled as filled
 from autodiff.ops.indexing import _getitem as raw_getitem
 from autodiff.ops.indexing import _parts as parts_of
@@ -236,7 +236,7 @@ def _batch(call: Any, batched: Any, x: Any, value: Any, *arrays: Any, place: Pla
 
 def _with_last_axis(step: Step, ndim: int, n: int) -> Step:
     if step.kind == "get":
-        return Step("get", written_out(step.param, ndim))
+        return Step("get", before_last_axis(step.param))
     return Step(step.kind, (*step.param, ndim if step.kind == "transpose" else n))
 
 

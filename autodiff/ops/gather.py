@@ -18,6 +18,7 @@ from autodiff.core.forward import Dual
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import Variable
 from autodiff.ops.accumulate import add_at
+from autodiff.ops.rows import taken
 
 __all__ = ["gather", "gathered", "position", "scatter"]
 
@@ -45,7 +46,7 @@ def _scatter(ct: Any, *arrays: Any, pattern: Any, shape: Any) -> Any:
 
 def _shape(x: Any, *arrays: Any, pattern: Any) -> Spec:
     """Shape of the result, found on views and empty arrays alone."""
-    block = np.broadcast_shapes(*(shape_of(i) for i in arrays))
+    block = np.broadcast_shapes(*(shape_of(i) for i in arrays), *((int(i),) for i in pattern if type(i) is bool))
     like = next((i for i in arrays if not on_host(i)), None)
     empty = made(np.zeros, like, (0,) * len(block), np.intp)
     dummy = np.broadcast_to(made(np.zeros, like, (), bool), x.shape)
@@ -61,19 +62,19 @@ def _block_start(pattern: Any, ndim: int) -> int:
     first, last = advanced[0], advanced[-1]
     if last - first >= len(advanced):
         return 0
-    used = sum(part is not None and part is not Ellipsis for part in pattern)
+    used = sum(part is not None and part is not Ellipsis and type(part) is not bool for part in pattern)
     return sum(ndim - used if part is Ellipsis else 1 for part in pattern[:first])
 
 
-def _block_ndim(arrays: Any, batched: Any = ()) -> int:
-    """Number of axes that index arrays have together, as one example has them."""
-    flags = batched or (False,) * len(arrays)
-    return int(max(len(shape_of(i)) - b for i, b in zip(arrays, flags, strict=True)))
+def _block_ndim(arrays: Any, batched: Any, pattern: Any) -> int:
+    """Number of axes that index arrays have together, as one example has them; a single boolean is a mask with one."""
+    least = int(any(type(part) is bool for part in pattern))
+    return int(max(least, *(len(shape_of(i)) - b for i, b in zip(arrays, batched, strict=True))))
 
 
 def _batch_plan(batched: Any, arrays: Any, pattern: Any, ndim: int) -> tuple[Any, Any, list[int], list[int]]:
     """Pattern and index arrays for all examples; axes of their result, and where they belong: the batch axis first."""
-    block, start = _block_ndim(arrays, batched[1:]), _block_start(pattern, ndim)
+    block, start = _block_ndim(arrays, batched[1:], pattern), _block_start(pattern, ndim)
     if not any(batched[1:]):  # the same entries of each example: a slice for the batch axis
         new = (slice(None), *pattern)
         return (new, arrays, [block], [0]) if _block_start(new, ndim + 1) == 0 else (new, arrays, [], [])
@@ -85,21 +86,14 @@ def _batch_plan(batched: Any, arrays: Any, pattern: Any, ndim: int) -> tuple[Any
     return (SLOT, *pattern), (numbers, *own), list(inner), [start + i for i in inner]
 
 
-def written_out(parts: Any, ndim: int) -> tuple[Any, ...]:
-    """Index of an array with `ndim` axes with slices instead of an ellipsis, so that further axes may follow."""
+def before_last_axis(parts: Any) -> tuple[Any, ...]:
+    """Index of an array that has got one axis more, at its end.
+
+    An ellipsis stays where it is, for index arrays on its two sides are not adjacent to NumPy, even if it stands for
+    no axis.
+    """
     parts = parts if type(parts) is tuple else (parts,)
-    at = next((k for k, part in enumerate(parts) if part is Ellipsis), None)
-    if at is None:
-        return tuple(parts)
-    used = sum(_consumed(part) for part in parts)
-    return (*parts[:at], *(slice(None),) * (ndim - used), *parts[at + 1 :])
-
-
-def _consumed(part: Any) -> int:
-    """How many axes a part of an index speaks of."""
-    if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
-        return 0
-    return int(part.ndim) if is_array(part) and part.dtype.kind == "b" else 1
+    return (*parts, slice(None)) if any(part is Ellipsis for part in parts) else parts
 
 
 def _batch_gather(call: Any, batched: Any, x: Any, *arrays: Any, pattern: Any) -> Any:
@@ -113,7 +107,7 @@ def _batch_scatter(call: Any, batched: Any, ct: Any, *arrays: Any, pattern: Any,
     if any(batched[1:]) and not batched[0]:
         ct, batched = spread(ct, n), (True, *batched[1:])
     if not any(batched[1:]):  # entries of all examples side by side: what is added goes in whole rows
-        y = call(np.moveaxis(ct, 0, -1), *arrays, pattern=written_out(pattern, len(shape)), shape=(*shape, n))
+        y = call(np.moveaxis(ct, 0, -1), *arrays, pattern=before_last_axis(pattern), shape=(*shape, n))
         return np.moveaxis(y, -1, 0)
     new, own, source, target = _batch_plan(batched, arrays, pattern, len(shape))
     ct = np.moveaxis(ct, target, source) if source != target else ct
@@ -121,7 +115,7 @@ def _batch_scatter(call: Any, batched: Any, ct: Any, *arrays: Any, pattern: Any,
 
 
 gather: Operation = linear(
-    lambda x, *arrays, pattern: x[_filled(pattern, arrays)],
+    lambda x, *arrays, pattern: taken(x, _filled(pattern, arrays)),
     lambda ct, _y, _x, *arrays, pattern: scatter(ct, *arrays, pattern=pattern, shape=shape_of(_x)),
     name="gather",
     nargs=2,
@@ -177,7 +171,8 @@ def mask_of(mask: Tracer) -> Any:
 def slotted(index: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return an index with traced positions as a pattern and the arrays that belong into it."""
     parts = index if type(index) is tuple else (index,)
-    parts = sum((i.nonzero() if is_array(i) and i.dtype.kind == "b" else (i,) for i in parts), ())
+    parts = sum((i.nonzero() if is_array(i) and i.dtype.kind == "b" and i.ndim else (i,) for i in parts), ())
+    parts = tuple(bool(i) if isinstance(i, np.bool_) or (is_array(i) and i.dtype.kind == "b") else i for i in parts)
     pattern = tuple(SLOT if isinstance(i, Tracer) or is_array(i) else i for i in parts)
     return pattern, tuple(i for i, p in zip(parts, pattern, strict=True) if p is SLOT)
 

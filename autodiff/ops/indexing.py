@@ -15,7 +15,8 @@ from autodiff.core.errors import TracedIndexError, describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import Node, Variable
 from autodiff.ops.accumulate import add_at, selects_once
-from autodiff.ops.gather import gathered, mask_of, position, written_out
+from autodiff.ops.gather import before_last_axis, gathered, mask_of, position
+from autodiff.ops.rows import taken
 
 __all__ = ["getitem", "scatter_add"]
 
@@ -69,7 +70,7 @@ def _samples(rng: np.random.Generator) -> list[Sample]:
 
 def _batch_getitem(call: Any, _batched: Any, x: Any, index: Any) -> Any:
     """The same entries of each example; NumPy puts the axes of scattered index arrays first, before the batch axis."""
-    parts = written_out(index, len(shape_of(x)) - 1)
+    parts = _parts(index)
     y = call(x, index=(slice(None), *parts))
     block = _leading_block(parts)
     return np.moveaxis(y, block, 0) if block else y
@@ -81,22 +82,22 @@ def _leading_block(parts: tuple[Any, ...]) -> int:
     places = [k for k, (p, a) in enumerate(zip(parts, arrays, strict=True)) if a or isinstance(p, (int, np.integer))]
     if not any(arrays) or places[-1] - places[0] < len(places):
         return 0
-    found = [array_of(p) for p in parts if not isinstance(p, slice) and p is not None]
+    found = [array_of(p) for p in parts if not isinstance(p, slice) and p is not None and p is not Ellipsis]
     return max(1 if p.dtype.kind == "b" else p.ndim for p in found)
 
 
 def _batch_scatter_add(call: Any, _batched: Any, ct: Any, index: Any, shape: Any) -> Any:
     """Slices as they are; for index arrays, entries of all examples side by side: what is added goes in whole rows."""
     n = shape_of(ct)[0]
-    parts = written_out(index, len(shape))
+    parts = _parts(index)
     if not any(isinstance(p, (np.ndarray, bool, np.bool_)) or foreign(p) for p in parts):
         return call(ct, index=(slice(None), *parts), shape=(n, *shape))
-    y = call(np.moveaxis(ct, 0, -1), index=parts, shape=(*shape, n))
+    y = call(np.moveaxis(ct, 0, -1), index=before_last_axis(parts), shape=(*shape, n))
     return np.moveaxis(y, -1, 0)
 
 
 _getitem: Operation = linear(
-    lambda x, index: x[index],
+    taken,
     lambda ct, _y, _x, index: scatter_add(ct, index=index, shape=shape_of(_x)),
     name="getitem",
     structural=True,
