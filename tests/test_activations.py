@@ -76,7 +76,7 @@ def path(request, monkeypatch):
         enable_kernels()
         monkeypatch.setattr(MODULE, "LARGE", 0)
     else:
-        monkeypatch.setattr(MODULE, "_compiled", lambda x: False)
+        monkeypatch.setattr(MODULE, "_package", lambda *_: None)
     return request.param
 
 

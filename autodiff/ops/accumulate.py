@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autodiff.core.backend import foreign, is_array, made
+from autodiff.ops.rows import added
 
 __all__ = ["add_at", "selects_once"]
 
@@ -39,6 +40,8 @@ def add_at(target: Any, index: Any, value: Any) -> None:
         target[index] += value
         return
     if foreign(target):  # other libraries take one array of positions
+        if added(target, index, value):
+            return
         positions = made(np.arange, target, target.size).reshape(target.shape)[index]
         line = target if target.ndim == 1 else target.reshape(-1)
         np.add.at(line, positions.reshape(-1), value.reshape(-1))

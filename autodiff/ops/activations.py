@@ -15,7 +15,8 @@ from autodiff.core import Boundary, Operation, Sample, Spec, constant, elementwi
 from autodiff.core.batching import pointwise
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.compiled import cpu, kernels_enabled
+from autodiff.ops import compiled
+from autodiff.ops.compiled import cpu, fits_gpu, gpu, kernels_enabled, on_gpu
 
 __all__ = [
     "elu",
@@ -46,8 +47,15 @@ def _real(name: str, x: Any) -> Any:
     return x
 
 
-def _compiled(x: Any) -> bool:
-    return type(x) is np.ndarray and x.size >= LARGE and x.dtype.char in "fd" and x.dtype.isnative and kernels_enabled()
+def _package(x: Any, least: int = 0) -> Any:
+    """Return the kernels for an array, or None where NumPy's functions, or those of its library, are as good.
+
+    On a GPU a kernel stands for several functions of the library, or else pays from `least` items on.
+    """
+    if type(x) is np.ndarray:
+        fits = x.size >= LARGE and x.dtype.char in "fd" and x.dtype.isnative and kernels_enabled()
+        return cpu() if fits else None
+    return gpu() if fits_gpu(x) and x.size >= least else None
 
 
 # -- relu ----------------------------------------------------------------------------------------------------
@@ -56,9 +64,15 @@ _frozen = constant(lambda y: y, name="frozen", shape=lambda y: Spec(shape_of(y),
 
 
 def _gate_value(t: Any, y: Any) -> Any:
-    if _compiled(t) and t.shape == y.shape and t.dtype == y.dtype:
-        return cpu().relu_gate(t, y)
+    package = _package(t, compiled.LAUNCH)
+    if package is not None and type(t) is type(y) and t.shape == y.shape and t.dtype == y.dtype:
+        return package.relu_gate(t, y)
     return np.where(np.greater(y, 0), t, dtype_of(t).type(0))
+
+
+def _relu_value(x: Any) -> Any:
+    package = _package(x, compiled.LAUNCH)
+    return np.maximum(x, 0) if package is None else package.relu(x)
 
 
 _gate: Operation = linear(
@@ -72,7 +86,7 @@ _gate: Operation = linear(
     batch=pointwise,
 )
 _relu = elementwise(
-    lambda x: cpu().relu(x) if _compiled(x) else np.maximum(x, 0),
+    _relu_value,
     lambda t, y, _x: _gate(t, _frozen(y)),
     name="relu",
     marks=(lambda y, _x: np.less_equal(y, 0),),
@@ -195,8 +209,9 @@ def hard_sigmoid(x: Any) -> Any:
 def _sigmoid_value(x: Any) -> Any:
     if dtype_of(x).kind == "c":
         return 1 / (1 + np.exp(-x))
-    if _compiled(x):
-        return cpu().sigmoid(x)
+    package = _package(x)
+    if package is not None:
+        return package.sigmoid(x)
     e = np.exp(-np.abs(x))
     return np.where(np.less(x, 0), e, dtype_of(x).type(1)) / (1 + e)
 
@@ -237,7 +252,8 @@ def silu(x: Any) -> Any:
 
 
 def _softplus_value(x: Any) -> Any:
-    return cpu().softplus(x) if _compiled(x) else np.logaddexp(x, dtype_of(x).type(0))
+    package = _package(x, compiled.LAUNCH)
+    return np.logaddexp(x, dtype_of(x).type(0)) if package is None else package.softplus(x)
 
 
 _softplus = elementwise(
@@ -260,8 +276,11 @@ def softplus(x: Any) -> Any:
 
 
 def _erf_value(x: Any) -> Any:
-    if _compiled(x):
-        return cpu().erf(x)
+    package = _package(x)
+    if package is not None:
+        return package.erf(x)
+    if on_gpu(x):  # of float16
+        return gpu().erf(x.astype(np.float32)).astype(np.float16)
     from scipy.special import erf
 
     if dtype_of(x).char == "g":

@@ -28,18 +28,21 @@ from autodiff.core.backend import made, on_host
 from autodiff.core.batching import size_of, spread
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.compiled import cpu, kernels_enabled
+from autodiff.ops.compiled import cpu, fits_gpu, gpu, kernels_enabled
 
 __all__ = ["batch_norm", "batch_statistics"]
 
 SMALL, LARGE = 1 << 12, 1 << 16  # items from which kernels pay where they are loaded, and where they must be loaded
 
 
-def _compiled(*arrays: Any) -> bool:
+def _package(*arrays: Any) -> Any:
+    """Return the kernels for arrays, the first of which are images; None where NumPy is as good."""
     x = arrays[0]
-    if x.size < SMALL or (x.size < LARGE and not kernels_enabled()) or not on_host(x):
-        return False
-    return x.dtype.char in "fd" and x.dtype.isnative and all(a.dtype == x.dtype for a in arrays)
+    if not on_host(x):
+        return gpu() if fits_gpu(*arrays) else None
+    if x.size < SMALL or (x.size < LARGE and not kernels_enabled()):
+        return None
+    return cpu() if x.dtype.char in "fd" and x.dtype.isnative and all(a.dtype == x.dtype for a in arrays) else None
 
 
 class _Known:
@@ -83,8 +86,8 @@ def _wide(x: Any) -> Any:
 
 def _moments(x: Any, axis: int) -> tuple[Any, Any]:
     """Mean and variance of each channel."""
-    if _compiled(x):
-        return cpu().batch_norm_statistics(x, axis)  # type: ignore[no-any-return]
+    if (package := _package(x)) is not None:
+        return package.batch_norm_statistics(x, axis)  # type: ignore[no-any-return]
     others, x = _others(x.ndim, axis), _wide(x)
     mean = np.mean(x, axis=others)
     return mean, np.mean(np.square(x - _spread(mean, axis, x.ndim)), axis=others)
@@ -108,8 +111,8 @@ def _normal_value(x: Any, affine: Any, axis: int, eps: float, known: _Known) -> 
 
 def _applied(x: Any, mean: Any, scale: Any, shift: Any, axis: int) -> Any:
     """(x - mean) scale + shift."""
-    if _compiled(x, mean, scale, shift):
-        return cpu().batch_norm_apply(x, mean, scale, shift, axis)
+    if (package := _package(x, mean, scale, shift)) is not None:
+        return package.batch_norm_apply(x, mean, scale, shift, axis)
     dtype = np.result_type(dtype_of(x), dtype_of(shift))
     mean, scale, shift = (_spread(a, axis, x.ndim) for a in (mean, scale, shift))
     return ((_wide(x) - mean) * scale + shift).astype(dtype, copy=False)
@@ -117,8 +120,8 @@ def _applied(x: Any, mean: Any, scale: Any, shift: Any, axis: int) -> Any:
 
 def _summed(g: Any, x: Any, mean: Any, axis: int) -> tuple[Any, Any]:
     """sum(g) and sum(g (x - mean)) of each channel."""
-    if _compiled(x, g, mean):
-        return cpu().batch_norm_sums(g, x, mean, axis)  # type: ignore[no-any-return]
+    if (package := _package(x, g, mean)) is not None:
+        return package.batch_norm_sums(g, x, mean, axis)  # type: ignore[no-any-return]
     others, g = _others(x.ndim, axis), _wide(g)
     return np.sum(g, axis=others), np.sum(g * (_wide(x) - _spread(mean, axis, x.ndim)), axis=others)
 
@@ -131,8 +134,8 @@ def _through_value(t: Any, x: Any, affine: Any, axis: int, eps: float, known: _K
     scale = affine[0] * rate
     n = float(x.size // mean.size) if x.size else 1.0
     level, slope = total / n, scale * rate * rate * product / n
-    if _compiled(x, t, mean, scale, level, slope):
-        return cpu().batch_norm_gradient(t, x, mean, scale, level, slope, axis)
+    if (package := _package(x, t, mean, scale, level, slope)) is not None:
+        return package.batch_norm_gradient(t, x, mean, scale, level, slope, axis)
     dtype = np.result_type(dtype_of(t), dtype_of(x), dtype_of(affine))
     mean, scale, level, slope = (_spread(a, axis, x.ndim) for a in (mean, scale, level, slope))
     return ((_wide(t) - level) * scale - (_wide(x) - mean) * slope).astype(dtype, copy=False)

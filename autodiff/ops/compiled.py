@@ -19,9 +19,10 @@ from numpy import ndarray
 
 from autodiff.core.backend import foreign
 
-__all__ = ["cpu", "enable_kernels", "gpu", "kernels_enabled", "on_gpu", "package_for", "product"]
+__all__ = ["cpu", "enable_kernels", "fits_gpu", "gpu", "kernels_enabled", "on_gpu", "package_for", "product"]
 
 LARGE, SMALL = 32**3, 64**3  # multiply-adds: from where kernels pay, here and on a GPU
+LAUNCH = 1 << 16  # items on a GPU from where a kernel may gain more than its launch costs over the library's own
 FEW = 1024  # items of both operands, whose product is hardly ever large
 
 
@@ -81,6 +82,12 @@ def gpu() -> Any:
 def on_gpu(x: Any) -> bool:
     """Whether an array lies in the memory of a GPU, where `gpu()` can work on it."""
     return type(x) is not ndarray and hasattr(type(x), "__cuda_array_interface__")
+
+
+def fits_gpu(*arrays: Any) -> bool:
+    """Whether an array lies on a GPU, and its dtype, which all share, is one that kernels are compiled for."""
+    x = arrays[0]
+    return on_gpu(x) and x.dtype.char in "fd" and x.dtype.isnative and all(a.dtype == x.dtype for a in arrays[1:])
 
 
 def package_for(x: Any) -> Any:

@@ -14,6 +14,7 @@ from autodiff.core.batching import pointwise, size_of, spread
 from autodiff.core.errors import describe
 from autodiff.core.linear import transposed_rule
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.accumulate import add_at
 from autodiff.ops.gather import SLOT, scatter
 from autodiff.ops.products import as_array, conjugated
 from autodiff.ops.selection import search_rows
@@ -50,7 +51,7 @@ def _added(entries: list[tuple[Any, Any]], n: int) -> Any:
     """Sum values into `n` places."""
     y = made(np.zeros, entries[0][1], n, np.result_type(*(v.dtype for _, v in entries)))
     for i, v in entries:
-        np.add.at(y, i, v)
+        add_at(y, i, v)
     return y
 
 
