@@ -226,7 +226,7 @@ def logistic_map(x: Any, times: int) -> Any:
 def by_hand(x: float, times: int) -> float:
     """Return the derivative on paper: with x = sin(a)^2, an iteration doubles the angle a."""
     a = math.asin(math.sqrt(x))
-    return 2**times * math.sin(2 ** (times + 1) * a) / math.sin(2 * a)
+    return 2.0**times * math.sin(2.0 ** (times + 1) * a) / math.sin(2 * a)
 
 
 def symbolic(times: int) -> list[int]:
@@ -304,7 +304,7 @@ def polynomial_by_rules(run: Run) -> list[Row]:
     ]
 
 
-SCHEMES = {
+SCHEMES: dict[str, Callable[[Any, float, float], float]] = {
     "forward": lambda f, x, h: (f(x + h) - f(x)) / h,
     "backward": lambda f, x, h: (f(x) - f(x - h)) / h,
     "central": lambda f, x, h: (f(x + h) - f(x - h)) / (2 * h),

@@ -85,7 +85,8 @@ def recurrences(run: Run) -> list[Row]:
             return outputs
 
         value, engine = value_and_grad(lambda w: np.sum((t - layers(w)[-1]) ** 2) / 2)(weights)
-        outputs, by_hand = layers(weights), []
+        outputs = layers(weights)
+        by_hand: list[Any] = []
         dy = -(t - outputs[-1])
         for w, below, y in zip(reversed(weights), reversed(outputs[:-1]), reversed(outputs[1:]), strict=True):
             dz = slope(y) * dy
@@ -284,8 +285,8 @@ def xor(run: Run) -> list[Row]:
         for i, (text, neuron) in enumerate(zip(printed, neurons, strict=True))
     ]
     signs = ("(-1, -1)", "(-1, 1)", "(1, -1)", "(1, 1)")
-    printed = ("0.4255", "0.6291", "0.6258", "0.4990")
-    rows += [Row(f"output for {at}", text, y) for at, text, y in zip(signs, printed, outputs, strict=True)]
+    four = ("0.4255", "0.6291", "0.6258", "0.4990")
+    rows += [Row(f"output for {at}", text, y) for at, text, y in zip(signs, four, outputs, strict=True)]
     return [*rows, Row("passes over the data", "", str(passes), "the text does not tell")]
 
 

@@ -45,9 +45,8 @@ def houses(run: Run) -> tuple[Any, Any]:
     np.random.RandomState(113).shuffle(order)  # as keras.datasets.boston_housing does
     x, y = x[order], y[order]
     mean, std = x[:404].mean(0), x[:404].std(0)
-    x = ((x - mean) / std).astype(np.float32)
-    y = y.astype(np.float32)[:, np.newaxis]
-    return (x[:404], y[:404]), (x[404:], y[404:])
+    features, prices = ((x - mean) / std).astype(np.float32), y.astype(np.float32)[:, np.newaxis]
+    return (features[:404], prices[:404]), (features[404:], prices[404:])
 
 
 def network(sizes: tuple[int, ...], rng: np.random.Generator, drop: float = 0.0) -> nn.Sequential:

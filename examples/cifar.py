@@ -206,7 +206,11 @@ def dense_layers(run: Run) -> list[Row]:
 
 def configuration(number: int, rng: np.random.Generator) -> nn.Sequential:
     """One of the six networks; Table 7-5."""
-    he = {"weight_init": "he_normal" if number == 1 else "glorot_uniform", "padding": "same", "rng": rng}
+    he: dict[str, Any] = {
+        "weight_init": "he_normal" if number == 1 else "glorot_uniform",
+        "padding": "same",
+        "rng": rng,
+    }
     act = np.tanh if number == 6 else relu
     drop = [nn.Dropout(0.2)] if number in (3, 4, 5) else []
     if number == 1:

@@ -63,7 +63,7 @@ def measure(launch: Any, arrays: list[Any], check: Any, times: int) -> dict[str,
         result.copy_to_host()
 
     seconds = median_of(lambda: launch(a, b, result), times)
-    answer = {"seconds": seconds, "with_copies": median_of(with_copies, times)}
+    answer: dict[str, Any] = {"seconds": seconds, "with_copies": median_of(with_copies, times)}
     answer["difference"] = float(check(result.copy_to_host()))
     answer["where"] = "Numba's simulator" if SIMULATED else "the device"
     return answer

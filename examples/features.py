@@ -263,4 +263,5 @@ def reset(trunk: nn.Sequential, rng: np.random.Generator) -> nn.Sequential:
     """The same layers with new weights."""
     from autodiff import tree
 
-    return tree.map(lambda w: nn.init.he_normal(rng, w.shape, w.dtype) if w.ndim == 4 else 0 * w, trunk)
+    fresh: nn.Sequential = tree.map(lambda w: nn.init.he_normal(rng, w.shape, w.dtype) if w.ndim == 4 else 0 * w, trunk)
+    return fresh

@@ -210,7 +210,8 @@ class Placement:
     """Says on which device an operation runs, and keeps a log of it."""
 
     def __init__(self, gpus: int, soft: bool) -> None:
-        self.gpus, self.soft, self.log = gpus, soft, []
+        self.gpus, self.soft = gpus, soft
+        self.log: list[str] = []
 
     def __call__(self, wanted: str) -> str:
         """Return the device that is wanted, or the processor if there is no such device and that is allowed."""

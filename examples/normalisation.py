@@ -8,6 +8,7 @@ Learning", chapter 5 (K3). Run::
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def weight_variance(run: Run) -> list[Row]:
 
     def chance(variance: float) -> float:
         """Standard deviation of the variance of so many normal numbers."""
-        return variance * np.sqrt(2 / samples)
+        return variance * math.sqrt(2 / samples)
 
     def spreads(scale: float) -> list[float]:
         """Root mean square of the activations of each of 20 ReLU layers of 200 units."""

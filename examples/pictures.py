@@ -116,7 +116,8 @@ def summary_picture(
 
     figure = Figure(figsize=(13, 10.5), layout="constrained")
     figure.suptitle(title, fontsize=14)
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1.75, 1])
+    parts: Any = figure.subfigures(2, 1, height_ratios=[1.75, 1])
+    top, bottom = parts
     (loss, accuracy), (weights, matrix) = top.subplots(2, 2)
     history.draw_losses(loss)
     loss.set_title("Loss")

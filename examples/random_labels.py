@@ -94,7 +94,7 @@ def logistic(run: Run) -> list[Row]:
     """Logistic regression on random labels."""
     rng = run.rng
     x, y = rng.normal(size=(1000, 100)), rng.integers(2, size=1000)
-    start = {"w": rng.normal(size=100), "b": 0.0}
+    start: Any = {"w": rng.normal(size=100), "b": 0.0}
 
     def loss(m: Any) -> Any:
         return binary_cross_entropy_with_logits(x @ m["w"] + m["b"], y) + 0.01 * np.sum(m["w"] ** 2)
@@ -120,7 +120,7 @@ def linear(run: Run) -> list[Row]:
     """Linear regression on random targets; and where the normal equations would end."""
     rng = run.rng
     x, y = rng.normal(size=(1000, 100)), rng.normal(size=1000)
-    start = {"w": rng.normal(size=100), "b": 0.0}
+    start: Any = {"w": rng.normal(size=100), "b": 0.0}
 
     def loss(m: Any) -> Any:
         return mse(x @ m["w"] + m["b"], y) + 0.01 * np.sum(m["w"] ** 2)

@@ -14,6 +14,7 @@ Run::
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -212,19 +213,12 @@ def overfit(run: Run) -> list[Row]:
         features = scale(points[0], order)
         w = least_squares(features, points[1])
         if strength:
-            w = nn.minimise(
-                lambda w, f=features, t=points[1], s=strength: norm_penalised(w, f, t, s), w, "BFGS"
-            ).parameters
+            cost = functools.partial(norm_penalised, x=features, y=points[1], strength=strength)
+            w = nn.minimise(cost, w, "BFGS").parameters
         fits[name] = w
         error = float(np.sqrt(np.mean((scale(test, order) @ w - test) ** 2)))
-        rows.append(
-            Row(
-                f"{name}: distance from y = x",
-                "",
-                f"{error:.2f}",
-                f"largest coefficient {np.max(np.abs(w)):.1f}, of x / 10 - 1",
-            )
-        )
+        note = f"largest coefficient {np.max(np.abs(w)):.1f}, of x / 10 - 1"
+        rows.append(Row(f"{name}: distance from y = x", "", f"{error:.2f}", note))
     raw = hessian(lambda w: np.mean((powers(x, 9) @ w - y) ** 2))(np.zeros(10))
     top, bottom = (
         np.linalg.eigvalsh(raw)[-1],

@@ -55,7 +55,7 @@ class Row:
     reported: str
     measured: str
     note: str | None = None
-    met: bool | None = None
+    met: bool | np.bool | None = None
     wrong: str | None = None
     value: float | None = None
     at_least: float | None = None

@@ -59,7 +59,8 @@ def circles(run: Run) -> list[Row]:
 
     def best_cut(values: Any) -> float:
         cuts = np.sort(values)
-        return max(max(np.mean((values > c) == outer), np.mean((values > c) != outer)) for c in cuts)
+        shares = (float(np.mean((values > c) == outer)) for c in cuts)
+        return max(max(share, 1 - share) for share in shares)
 
     first = best_cut(plane.encode(points)[:, 0])
     by_radius = best_cut(np.linalg.norm(points, axis=1))

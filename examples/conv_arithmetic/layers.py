@@ -91,14 +91,15 @@ def complete(run: Run) -> list[Row]:
     waves = np.sin(1.2 * np.arange(16) + phase[:, None])
     stripes = np.where(way[:, None, None] == 1, waves[:, None, :], waves[:, :, None]) * np.ones((64, 16, 16))
     images = stripes[:, None] + 0.5 * rng.normal(size=(64, 1, 16, 16))
-    options = {"rng": rng, "dtype": np.float64, "padding": "same", "activation": "relu"}
+    options: dict[str, Any] = {"rng": rng, "dtype": np.float64, "padding": "same", "activation": "relu"}
     model = nn.Sequential(
         nn.Conv2d(1, 4, 3, **options), nn.MaxPool2d(2),
         nn.Conv2d(4, 8, 3, **options), nn.MaxPool2d(2),
         nn.Flatten(), nn.Dense(8 * 4 * 4, 2, rng=rng, dtype=np.float64),
     )  # fmt: skip
     loss, adam = nn.Supervised(nn.losses.cross_entropy), nn.Adam(0.01)
-    first, state, values = model, adam.init(model), []
+    first: Any = model
+    state, values = adam.init(model), []
     for _ in range(run.length(quick=40)):
         (value, model), gradients = value_and_grad(loss, has_aux=True)(model, (images, way), train=True, rng=rng)
         model, state = adam.update(gradients, state, model)

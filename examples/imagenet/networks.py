@@ -58,7 +58,7 @@ def vgg(depth: int, last: int = 3) -> Stages:
     return stages
 
 
-INCEPTIONS = {
+INCEPTIONS: dict[str, tuple[Any, ...]] = {
     "3a": (192, 64, (96, 128), (16, 32), 32),
     "3b": (256, 128, (128, 192), (32, 96), 64),
     "4a": (480, 192, (96, 208), (16, 48), 64),

@@ -26,7 +26,9 @@ from examples.run import PALETTE, Run
 from nn.schedules import Schedule, step_decay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
+
+    Changes = Generator[Any, Any, None]
 
 START = np.array([-1.6, 1.3])
 BOTTOM = np.array([1.0, 0.0])
@@ -46,7 +48,7 @@ def slopes(w: Any) -> tuple[Any, Any]:
     return w, np.array([(w[0] - 1) / 4 - 2.4 * np.cos(2 * w[0]) * across, 4 * across])
 
 
-def by_hand(rule: Callable[[], Iterator[Any]], steps: int, ahead: float = 0.0) -> Any:
+def by_hand(rule: Callable[[], Changes], steps: int, ahead: float = 0.0) -> Any:
     """Return the path that a formula takes; `ahead` is how far along its velocity the gradient is taken."""
     w, path, change = START.copy(), [START], np.zeros(2)
     stepping = rule()
@@ -58,21 +60,21 @@ def by_hand(rule: Callable[[], Iterator[Any]], steps: int, ahead: float = 0.0) -
     return np.array(path)
 
 
-def descent(rate: float = 0.1) -> Iterator[Any]:
+def descent(rate: float = 0.1) -> Changes:
     """Minus rate times gradient."""
     g = yield
     while True:
         g = yield -rate * g
 
 
-def decayed(rate: float = 0.1, every: int = 20, factor: float = 0.95) -> Iterator[Any]:
+def decayed(rate: float = 0.1, every: int = 20, factor: float = 0.95) -> Changes:
     """The same with a rate that is multiplied by a factor every so often."""
     g = yield
     for k in itertools.count():
         g = yield -rate * factor ** (k // every) * g
 
 
-def momentum(rate: float = 0.02, keep: float = 0.9) -> Iterator[Any]:
+def momentum(rate: float = 0.02, keep: float = 0.9) -> Changes:
     """A velocity that keeps some of itself and is pushed by the gradient."""
     g, v = (yield), np.zeros(2)
     while True:
@@ -80,7 +82,7 @@ def momentum(rate: float = 0.02, keep: float = 0.9) -> Iterator[Any]:
         g = yield v
 
 
-def adagrad(rate: float = 0.5, eps: float = 1e-7) -> Iterator[Any]:
+def adagrad(rate: float = 0.5, eps: float = 1e-7) -> Changes:
     """Divide by the root of the sum of all squares."""
     g, cache = (yield), np.zeros(2)
     while True:
@@ -88,7 +90,7 @@ def adagrad(rate: float = 0.5, eps: float = 1e-7) -> Iterator[Any]:
         g = yield -rate * g / (np.sqrt(cache) + eps)
 
 
-def rmsprop(rate: float = 0.1, rho: float = 0.9, eps: float = 1e-7) -> Iterator[Any]:
+def rmsprop(rate: float = 0.1, rho: float = 0.9, eps: float = 1e-7) -> Changes:
     """Divide by the root of a running mean of squares."""
     g, cache = (yield), np.zeros(2)
     while True:
@@ -96,7 +98,7 @@ def rmsprop(rate: float = 0.1, rho: float = 0.9, eps: float = 1e-7) -> Iterator[
         g = yield -rate * g / (np.sqrt(cache) + eps)
 
 
-def adadelta(rho: float = 0.9, eps: float = 1e-3) -> Iterator[Any]:
+def adadelta(rho: float = 0.9, eps: float = 1e-3) -> Changes:
     """The same with the running size of the changes in place of a rate."""
     g, squares, changes = (yield), np.zeros(2), np.zeros(2)
     while True:
@@ -106,7 +108,7 @@ def adadelta(rho: float = 0.9, eps: float = 1e-3) -> Iterator[Any]:
         g = yield change
 
 
-def adam(rate: float = 0.1, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-7) -> Iterator[Any]:
+def adam(rate: float = 0.1, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-7) -> Changes:
     """Running means of gradients and squares, corrected for their start at nothing."""
     g, m, v = (yield), np.zeros(2), np.zeros(2)
     for t in itertools.count(1):
@@ -114,7 +116,7 @@ def adam(rate: float = 0.1, beta1: float = 0.9, beta2: float = 0.999, eps: float
         g = yield -rate * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
 
 
-def adam_uncorrected(rate: float = 0.1, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-7) -> Iterator[Any]:
+def adam_uncorrected(rate: float = 0.1, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-7) -> Changes:
     """As Hui's snippet has it: without the correction."""
     g, m, v = (yield), np.zeros(2), np.zeros(2)
     while True:
@@ -122,7 +124,7 @@ def adam_uncorrected(rate: float = 0.1, beta1: float = 0.9, beta2: float = 0.999
         g = yield -rate * m / (np.sqrt(v) + eps)
 
 
-RACERS: dict[str, tuple[Any, Callable[[], Iterator[Any]], float]] = {
+RACERS: dict[str, tuple[Any, Callable[[], Changes], float]] = {
     "gradient descent": (nn.SGD(0.1), descent, 0.0),
     "with decay": (nn.SGD(step_decay(0.1, 20, 0.95)), decayed, 0.0),
     "momentum": (nn.SGD(0.02, momentum=0.9), momentum, 0.0),

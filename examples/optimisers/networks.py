@@ -44,7 +44,8 @@ def digits(run: Run, size: int = 100, set_aside: int = 5000) -> tuple[Batches, A
 
 def costs(model: Any, optimiser: Any, data: Batches, steps: int, seed: int) -> tuple[Any, list[float]]:
     """Return the model after so many steps, and the cost of each minibatch."""
-    loss, state, found = value_and_grad(nn.Supervised(cross_entropy), has_aux=True), optimiser.init(model), []
+    loss, state = value_and_grad(nn.Supervised(cross_entropy), has_aux=True), optimiser.init(model)
+    found: list[float] = []
     rng = np.random.default_rng(seed)
     while len(found) < steps:
         for batch in data.epoch(rng):

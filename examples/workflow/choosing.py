@@ -215,7 +215,9 @@ def grid_with_jitter(run: Run) -> list[Row]:
     points = points[:2] if run.smoke else points
 
     def held_error(point: dict[str, float], epochs: int) -> float:
-        return error(fit(x[known], labels[known], epochs, **point).model, x[held], labels[held])
+        return error(
+            fit(x[known], labels[known], epochs, rate=point["rate"], decay=point["decay"]).model, x[held], labels[held]
+        )
 
     coarse = [held_error(point, run.length(3)) for point in points]
     best = points[int(np.argmin(coarse))]
@@ -364,7 +366,7 @@ def learning_curves(run: Run) -> list[Row]:
     """Errors by the number of examples, for a network with too few neurons and for one with enough."""
     x, labels, x_test, test_labels = digits(run, 4000)
     sizes = [50, 100, 200, 400, 800, 1600, 3200][: 3 if run.smoke else None]
-    curves = {}
+    curves: dict[int, list[Any]] = {}
     for hidden in (3, 64):
         curves[hidden] = []
         for size in sizes:
