@@ -89,10 +89,12 @@ class Record:
 
 def _merged(rows: Sequence[Row]) -> Row:
     """Return one row of several seeds."""
-    values = [row.value for row in rows if row.value is not None]
-    mean = sum(values) / len(values) if len(values) == len(rows) else None
     worst = min(rows, key=lambda row: ("missed", "text wrong", "met", "compared", "shown").index(row.verdict))
-    return dataclasses.replace(worst, measured=_spread([row.measured for row in rows]), value=mean)
+    measured = _spread([row.measured for row in rows])
+    values = [row.value for row in rows if row.value is not None]
+    if len(values) == len(rows):
+        return dataclasses.replace(worst, measured=measured, value=sum(values) / len(values))
+    return dataclasses.replace(worst, measured=measured, value=None, at_least=None, at_most=None)
 
 
 def measure(entry: Entry, run: Run) -> Result:
