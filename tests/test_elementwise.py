@@ -240,6 +240,14 @@ def test_heaviside_at_the_step_is_its_second_argument():
     np.testing.assert_array_equal(pull(np.ones(3)), [[0, 0, 0], [0, 1, 0]])
 
 
+def test_heaviside_of_a_python_number_keeps_the_dtype():
+    h = np.array([0.5, 2.0], np.float16)
+    for x in (1.5, 0, -2.0):
+        y, pull = vjp(lambda h: np.heaviside(x, h), h)  # noqa: B023
+        np.testing.assert_array_equal(y, np.heaviside(x, h), strict=True)
+        np.testing.assert_array_equal(pull(h)[0], h * (x == 0), strict=True)
+
+
 def test_steps_have_derivative_zero():
     x = np.array([-1.7, 0.3, 2.5])
     fix = np.fix if np.lib.NumpyVersion(np.__version__) < "2.5.0" else np.trunc  # deprecated then

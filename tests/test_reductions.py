@@ -210,3 +210,51 @@ def test_refusals_of_numpy():
         grad(lambda x: np.var(x, ddof=1, correction=1))(X)
     with pytest.raises(ZeroDivisionError):
         grad(lambda x: np.average(x, weights=np.zeros(X.shape)))(X)
+
+
+SINGLE = np.array([1.0, 2.5, -1.0], np.float32)
+
+
+@pytest.mark.parametrize(
+    "reduce",
+    [np.sum, np.prod, np.max, np.min, np.nansum, np.nanprod, np.nanmax, np.add.reduce, np.logaddexp.reduce],
+    ids=lambda f: getattr(f, "__qualname__", str(f)),
+)
+def test_a_starting_value_does_not_decide_the_dtype(reduce):
+    for initial in (np.float64(0.25), np.ones(()), 0.25):
+        want = reduce(SINGLE, initial=initial)
+        value, pullback = vjp(lambda x: reduce(x, initial=initial), SINGLE)  # noqa: B023
+        assert value.dtype == want.dtype == np.float32
+        assert value == pytest.approx(want)
+        assert pullback(np.float32(1))[0].dtype == np.float32
+    check_grads(lambda x, v: reduce(x * x, initial=v * v), (X[0], 0.7), order=2)
+
+
+def test_starting_values_of_empty_and_missing_elements():
+    empty = np.zeros((0, 3), np.float32)
+    for f in (np.max, np.min):
+        value = vjp(lambda x: f(x, axis=0, initial=2), empty)[0]  # noqa: B023
+        np.testing.assert_array_equal(value, np.full(3, 2, np.float32), strict=True)
+    assert grad(lambda v: np.sum(np.max(empty * v, axis=0, initial=v)))(2.0) == 3.0
+    rows = np.array([[np.nan, np.nan], [1.0, 2.0]])
+    f = lambda x: np.nanmax(x, axis=1, initial=-3)
+    np.testing.assert_array_equal(vjp(f, rows)[0], [-3, 2])
+    np.testing.assert_array_equal(grad(lambda x: np.sum(f(x)))(rows), [[0, 0], [0, 1]])
+
+
+def test_reductions_of_nothing():
+    empty = np.zeros((0, 3), np.float32)
+    value, pullback = vjp(lambda x: np.nanmedian(x, axis=0, keepdims=True), empty)
+    np.testing.assert_array_equal(value, np.full((1, 3), np.nan, np.float32), strict=True)
+    assert pullback(value)[0].shape == (0, 3)
+    assert np.isnan(vjp(np.nanmedian, empty)[0])
+    np.testing.assert_array_equal(vjp(lambda x: np.linalg.norm(x, np.inf, axis=0), empty)[0], [0, 0, 0])
+
+
+def test_extrema_by_ufunc_methods_take_a_dtype():
+    for method in ("reduce", "accumulate"):
+        for ufunc in (np.maximum, np.minimum):
+            f = lambda x: getattr(ufunc, method)(x, dtype=np.float64)  # noqa: B023
+            np.testing.assert_array_equal(vjp(f, SINGLE)[0], f(SINGLE), strict=True)
+            assert grad(lambda x: np.sum(f(x)))(SINGLE).dtype == np.float32  # noqa: B023
+    assert vjp(lambda x: np.fmin.reduce(x, dtype=np.float64), SINGLE)[0].dtype == np.float64

@@ -75,7 +75,7 @@ _PRODUCTS: dict[int, Callable[[Any], Any]] = {
 def _constant_power(t: Any, a: Any, b: Any) -> Any:
     """``t * b * a**(b - 1)`` for a known number `b`; in single expressions, whose temporaries NumPy reuses."""
     if b == 2:
-        return t * 2 * a
+        return t * a * 2 if t.ndim else t * 2 * a  # one pass over new memory, either way
     if b == 1:
         return t
     if b == 0:
@@ -404,7 +404,12 @@ for _ufunc in (
 ):
     constant(_ufunc)
 
-_step = constant(lambda x: np.heaviside(x, 0.0).astype(dtype_of(x)), name="heaviside")
+def _step_value(x: Any) -> Any:
+    """0 or 1, or NaN; of a Python number such a number, which decides no dtype."""
+    return float(np.heaviside(x, 0.0)) if type(x) in {int, float} else np.heaviside(x, 0.0).astype(dtype_of(x))
+
+
+_step = constant(_step_value, name="heaviside")
 
 
 def heaviside(x1: Any, x2: Any, /) -> Any:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Operation, Sample, Spec, concrete, constant, implements, install_method
-from autodiff.core.backend import made, on_host
+from autodiff.core import Operation, Sample, Spec, Tracer, concrete, constant, implements, install_method
+from autodiff.core.backend import made
 from autodiff.core.batching import along
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.reductions import NOT_GIVEN, as_array, flag, masked, reduced_shape, reduction_samples, spread
+from autodiff.ops.reductions import NOT_GIVEN, as_array, flag, masked, reduced_shape, reduction_samples, spread, starting
 
 __all__ = ["argmax", "argmin", "max", "min", "ptp"]
 
@@ -88,9 +88,11 @@ def _reduced(
         a = masked(a, where, -np.inf if pair is np.maximum else np.inf)
     if 0 in shape_of(a) and initial is not None and a.size == 0:
         shape = reduced_shape(shape_of(a), axis, flag(keepdims))
-        return np.broadcast_to(initial, shape) * 1 if on_host(a) else made(np.full, a, shape, initial, dtype_of(a))
+        if isinstance(initial, Tracer):
+            return np.broadcast_to(starting(initial, a), shape) * 1
+        return made(np.full, a, shape, initial, dtype_of(a))
     y = op(a, axis=axis, keepdims=flag(keepdims))
-    return y if initial is None else pair(y, initial)
+    return y if initial is None else pair(y, starting(initial, y))
 
 
 @implements(np.ptp)
@@ -121,6 +123,8 @@ def _ignoring_nan(
     a = as_array(a)
     missing = np.isnan(a)
     y = reduce(masked(a, np.logical_not(missing), fill), axis, out, keepdims, initial, where)
+    if initial is not None and initial is not NOT_GIVEN:
+        return y
     none = np.all(missing, axis=axis, keepdims=flag(keepdims))
     return np.where(none, dtype_of(a).type(np.nan), y)
 

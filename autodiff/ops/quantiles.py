@@ -184,6 +184,9 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
 def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
     """Median of the entries that are not NaN; NaN (as NumPy, without its warning) where there is none."""
     lines, kept = _as_lines(as_array(a), axis)
+    if not shape_of(lines)[-1]:
+        y = np.sum(lines, axis=-1) * np.nan
+        return np.reshape(y, kept) if flag(keepdims) else y
     ordered, n = np.sort(lines, axis=-1), _counts(lines)
     below, above = (_pick(ordered, np.expand_dims(i, 0), n)[0] for i in ((n - 1) // 2, n // 2))
     y = below * 0.5 + above * 0.5

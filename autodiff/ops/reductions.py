@@ -107,12 +107,18 @@ def sum(  # noqa: A001 - NumPy's name
     if dtype is not None:
         a = a.astype(dtype)
     y = _sum(a, axis=axis, keepdims=flag(keepdims))
-    return y if _is(initial, 0) else y + initial
+    return y if _is(initial, 0) else y + starting(initial, y)
 
 
 def _is(initial: Any, identity: int) -> bool:
     """Whether the starting value changes nothing."""
     return initial is None or initial is NOT_GIVEN or (isinstance(initial, (int, float)) and initial == identity)
+
+
+def starting(initial: Any, y: Any) -> Any:
+    """Return the starting value of a reduction in the dtype of its result, as NumPy does; a Python number has none."""
+    lossless = dtype_of(y).kind == "c" or (dtype_of(y).kind == "f" and dtype_of(initial).kind != "c")
+    return initial.astype(dtype_of(y)) if lossless and hasattr(initial, "astype") else initial
 
 
 def as_array(a: Any) -> Any:
@@ -245,7 +251,7 @@ def prod(
     if dtype is not None:
         a = a.astype(dtype)
     y = _prod(a, axis=axis, keepdims=flag(keepdims))
-    return y if _is(initial, 1) else y * initial
+    return y if _is(initial, 1) else y * starting(initial, y)
 
 
 # -- variance ------------------------------------------------------------------------------------------------

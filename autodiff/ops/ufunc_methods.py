@@ -12,7 +12,7 @@ from autodiff.core.errors import missing_rule
 from autodiff.core.spec import shape_of
 from autodiff.core.tables import UFUNC_METHODS
 from autodiff.core.tracer import ufunc_name
-from autodiff.ops.reductions import NOT_GIVEN, flag, masked, reduced_shape, reduction_samples
+from autodiff.ops.reductions import NOT_GIVEN, as_array, flag, masked, reduced_shape, reduction_samples, starting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ _REDUCE: dict[Any, Callable[..., Any]] = {
     np.logical_or: np.any,
 }
 _LOGICAL = {np.logical_and, np.logical_or}
+_EXTREMA = {np.maximum, np.minimum, np.fmax, np.fmin}
 _ACCUMULATE: dict[Any, Callable[..., Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 
@@ -43,7 +44,9 @@ def _reduce(
     initial = more.pop("initial", None)
     if more.get("where") is True:
         del more["where"]
-    if dtype is not None:
+    if dtype is not None and ufunc in _EXTREMA:
+        array = as_array(array).astype(dtype)
+    elif dtype is not None:
         more["dtype"] = dtype
     if initial is None or initial is NOT_GIVEN:
         return function(array, axis=axis, keepdims=keepdims, **more)
@@ -93,13 +96,13 @@ def _log_of_sum(
     if dtype is not None:
         a = a.astype(dtype)
     y = _logsumexp(a, axis=axis, keepdims=flag(keepdims))
-    return y if initial is None else np.logaddexp(y, initial)
+    return y if initial is None else np.logaddexp(y, starting(initial, y))
 
 
 def _accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
     """``ufunc.accumulate``: running sums, products and extrema."""
     if ufunc in {np.maximum, np.minimum}:
-        return _running_extremum(ufunc, array, axis)
+        return _running_extremum(ufunc, array if dtype is None else as_array(array).astype(dtype), axis)
     function = _ACCUMULATE.get(ufunc)
     if function is None:
         raise missing_rule(f"{ufunc_name(ufunc)}.accumulate", ufunc=True)
