@@ -11,7 +11,16 @@ from autodiff.core import Operation, Sample, Spec, Tracer, concrete, constant, i
 from autodiff.core.backend import made
 from autodiff.core.batching import along
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.reductions import NOT_GIVEN, as_array, flag, masked, reduced_shape, reduction_samples, spread, starting
+from autodiff.ops.reductions import (
+    NOT_GIVEN,
+    as_array,
+    flag,
+    masked,
+    reduced_shape,
+    reduction_samples,
+    spread,
+    starting,
+)
 
 __all__ = ["argmax", "argmin", "max", "min", "ptp"]
 
