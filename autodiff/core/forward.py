@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core.level import Level
-from autodiff.core.reverse import push
-from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.reverse import expand, push, tangent
+from autodiff.core.spec import Spec, dtype_of, shape_of
 from autodiff.core.tracer import Tracer
 from autodiff.core.zeros import Marked
 
 if TYPE_CHECKING:
     from autodiff.core.operation import Operation
 
-__all__ = ["Dual", "ForwardLevel"]
+__all__ = ["Dual", "ForwardLevel", "push_binary", "push_unary"]
 
 
 class Dual(Tracer):
@@ -73,3 +73,49 @@ class ForwardLevel(Level):
         if type(t) is Marked:
             return Dual(self, y, t.value, t.mask)
         return y if t is None else Dual(self, y, t)
+
+
+# What `process` does for the commonest steps, at a third of its price: no marks, one level, no parameters.
+
+
+def push_unary(op: Operation, x: Dual) -> Any:
+    """Apply an elementwise operation of one argument, which chooses nothing, to a dual number without marks."""
+    primal = x.primal
+    y = op.call(primal)
+    rule = op.jvps[0]
+    try:
+        shape, dtype = y.shape, y.dtype
+    except AttributeError:  # a Python scalar
+        shape, dtype = (), dtype_of(y)
+    if rule is None or dtype.kind not in "fc":
+        return y
+    with np.errstate(all="ignore"):
+        t = rule(x.tangent, y, primal)
+        if t.shape != shape or t.dtype is not dtype:
+            t = expand(t, Spec(shape, dtype))
+    return Dual(x.level, y, t)
+
+
+def push_binary(op: Operation, level: Level, primals: tuple[Any, Any], ts: tuple[Any, Any]) -> Any:
+    """Apply an operation of two arguments that chooses nothing; a tangent is None where there is none."""
+    y = op.call(*primals)
+    try:
+        shape, dtype = y.shape, y.dtype
+    except AttributeError:  # a Python scalar
+        shape, dtype = (), dtype_of(y)
+    if dtype.kind not in "fc":
+        return y
+    with np.errstate(all="ignore"):
+        if op.joint_jvp is not None:
+            t = op.joint_jvp(ts, y, *primals)
+        elif ts[1] is None and op.jvps[0] is not None:
+            t = op.jvps[0](ts[0], y, *primals)
+        elif ts[0] is None and op.jvps[1] is not None:
+            t = op.jvps[1](ts[1], y, *primals)
+        else:
+            t = tangent(op, list(ts), y, primals, {}, Spec(shape, dtype))
+        if t is None:
+            return y
+        if t.shape != shape or t.dtype is not dtype:
+            t = expand(t, Spec(shape, dtype))
+    return Dual(level, y, t)

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from autodiff.core.backend import refuse_mixture
+from autodiff.core.forward import Dual, push_binary, push_unary
 from autodiff.core.level import Traced, bind
 from autodiff.core.linear import transposed_rule
 from autodiff.core.samples import Boundary, Sample, draw_elementwise
@@ -461,6 +462,8 @@ class Unary(Operation):
 
     def __call__(self, x: Any) -> Any:
         if type(x) is not Variable or x.level.closed:
+            if type(x) is Dual and x.mask is None and self.marks is None and not x.level.closed:
+                return push_unary(self, x)
             return bind(self, (x,), {})
         primal = x.primal
         y = self.call(primal)
@@ -499,7 +502,7 @@ class Binary(Operation):
             level = b.level
             x, left, z, right, active = a, None, b.primal, b.node, 2
         else:
-            return bind(self, (a, b), {})
+            return self._push(a, b)
         if level.closed:
             return bind(self, (a, b), {})
         try:
@@ -518,6 +521,29 @@ class Binary(Operation):
             shape, dtype = (), dtype_of(y)
         kept = (x if keep_x else None, z if keep_z else None)
         return Variable(level, y, Node(self, (left, right), kept, y if keep_y else None, shape, dtype))
+
+    def _push(self, a: Any, b: Any) -> Any:
+        """Apply the operation to dual numbers; anything else goes the general way."""
+        if self.marks is None:
+            if type(a) is Dual and a.mask is None:
+                if type(b) is Dual and b.level is a.level and b.mask is None:
+                    primals, ts = (a.primal, b.primal), (a.tangent, b.tangent)
+                elif not isinstance(b, Traced):
+                    primals, ts = (a.primal, b), (a.tangent, None)
+                else:
+                    return bind(self, (a, b), {})
+                level = a.level
+            elif type(b) is Dual and b.mask is None and not isinstance(a, Traced):
+                level, primals, ts = b.level, (a, b.primal), (None, b.tangent)
+            else:
+                return bind(self, (a, b), {})
+            if not level.closed:
+                try:
+                    return push_binary(self, level, primals, ts)
+                except TypeError:
+                    refuse_mixture(self.name, (a, b))
+                    raise
+        return bind(self, (a, b), {})
 
 
 class Single(Operation):
