@@ -404,6 +404,7 @@ for _ufunc in (
 ):
     constant(_ufunc)
 
+
 def _step_value(x: Any) -> Any:
     """0 or 1, or NaN; of a Python number such a number, which decides no dtype."""
     return float(np.heaviside(x, 0.0)) if type(x) in {int, float} else np.heaviside(x, 0.0).astype(dtype_of(x))
