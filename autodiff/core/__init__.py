@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from autodiff.core.operation import (
-    FUNCTIONS,
-    REGISTRY,
-    UFUNCS,
-    Boundary,
-    Operation,
-    Sample,
-    constant,
-    elementwise,
-    explicit,
-    implements,
-    linear,
-    multilinear,
-)
+from autodiff.core.forms import constant, elementwise, explicit, implements, linear, multilinear
+from autodiff.core.operation import Operation
+from autodiff.core.samples import Boundary, Sample
 from autodiff.core.spec import Spec
+from autodiff.core.tables import FUNCTIONS, REGISTRY, UFUNCS
 from autodiff.core.tracer import Tracer, concrete, install_method, install_operator
 
 __all__ = [

@@ -8,8 +8,8 @@ import numpy as np
 
 from autodiff import tree
 from autodiff.core.assignment import settled
+from autodiff.core.forms import constant
 from autodiff.core.forward import Dual, ForwardLevel
-from autodiff.core.operation import constant
 from autodiff.core.spec import dtype_of
 from autodiff.transforms._boundary import (
     check_callable,
