@@ -15,12 +15,15 @@ from autodiff import tree
 from autodiff.core.backend import adopted, bottom, foreign, is_array, released
 from autodiff.core.batching import pointwise
 from autodiff.core.errors import DeviceError, describe
-from autodiff.core.operation import Operation, Sample, linear
+from autodiff.core.forms import linear
+from autodiff.core.samples import Sample
 from autodiff.core.spec import Spec, dtype_of, shape_of
 from autodiff.core.tracer import Tracer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from autodiff.core.operation import Operation
 
 __all__ = ["device_put", "from_dlpack"]
 
