@@ -13,7 +13,6 @@ photos for an epoch or two; ``--full`` takes the text's own schedule, hours on o
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +88,6 @@ class Outcome:
     train: float
     test: float
     steps: int
-    seconds: float
     curve: list[float]
 
 
@@ -129,7 +127,6 @@ def distort(size: int) -> Callable[[Any, np.random.Generator], Any]:
 
 def train(run: Run, plan: Plan, photos: ImageSet, epochs: int) -> Outcome:
     """Train as the plan says."""
-    start = time.perf_counter()
     prepare = standardised(photos)
     data = Batches(
         photos.train_images, photos.train_labels, batch_size=plan.batch_size, drop_last=True,
@@ -148,7 +145,7 @@ def train(run: Run, plan: Plan, photos: ImageSet, epochs: int) -> Outcome:
     some = slice(0, 10_000)
     return Outcome(
         error(photos.train_images[some], photos.train_labels[some]), error(photos.test_images, photos.test_labels),
-        len(result.history.losses), time.perf_counter() - start, list(result.history.losses),
+        len(result.history.losses), list(result.history.losses),
     )  # fmt: skip
 
 
@@ -191,7 +188,7 @@ def dense_layers(run: Run) -> list[Row]:
     photos = photos_for(run)
     plan = Plan(fully_connected, epochs=10, batch_size=200 if not run.smoke else 20, decay=1e-4)
     outcome = train(run, plan, photos, run.length(3, plan.epochs) if not run.smoke else 1)
-    note = f"{outcome.steps:,} steps, {outcome.seconds:.0f} s; chosen: rate 0.001, decay 0.0001, He's weights"
+    note = f"{outcome.steps:,} steps; chosen: rate 0.001, decay 0.0001, He's weights"
     accuracy, whole = 1 - outcome.test, run.full and photos.full
     return [
         Row("parameters", "", f"{nn.count_parameters(fully_connected(run.rng)):,}",
@@ -252,7 +249,7 @@ def two_convolutions(run: Run) -> list[Row]:
     photos, model = photos_for(run), configuration(1, run.rng)
     sizes = [nn.count_parameters(layer) for layer in model if nn.count_parameters(layer)]
     outcome = train(run, plan_of(1), photos, run.length(3, 128) if not run.smoke else 1)
-    note = f"{outcome.steps:,} steps, {outcome.seconds:.0f} s"
+    note = f"{outcome.steps:,} steps"
     with run.picture() as ax:
         ax.plot(nn.history.smooth(outcome.curve))
         ax.set(xlabel="step", ylabel="training loss, smoothed")
@@ -280,7 +277,7 @@ def six_configurations(run: Run) -> list[Row]:
             few = photos
         model = configuration(number, run.rng)
         outcome = train(run, plan_of(number), few, run.length(2, 128) if not run.smoke else 1)
-        note = f"{outcome.steps:,} steps, {outcome.seconds:.0f} s"
+        note = f"{outcome.steps:,} steps"
         curves[number] = outcome.curve
         rows += [
             Row(
@@ -348,8 +345,8 @@ def with_and_without(run: Run) -> list[Row]:
     accuracy, to_90 = reported[normalised]
     return [
         Row("parameters", "", f"{count:,}", met=count == (1_069_726 if normalised else 1_068_298)),
-        Row("test accuracy", accuracy, f"{100 * (1 - outcome.test):.1f} %", f"{outcome.steps:,} steps, "
-            f"{outcome.seconds:.0f} s; not credible as a test figure for this net (about 86 % is usual): probably of a "
+        Row("test accuracy", accuracy, f"{100 * (1 - outcome.test):.1f} %", f"{outcome.steps:,} steps; "
+            "not credible as a test figure for this net (about 86 % is usual): probably of a "
             "training batch"),
         Row("steps to 90 %", to_90, "not reached" if outcome.test > 0.1 else f"at most {outcome.steps:,}",
             "of test images; the text's are probably of training batches"),

@@ -234,7 +234,7 @@ def fine_tuning(run: Run) -> list[Row]:
 
     x, test = prepare(photos.train_images), prepare(photos.test_images)
     width = trunk(x[:1]).shape[1]
-    head = nn.Sequential(nn.GlobalAvgPool2d(), nn.BatchNorm(width), nn.Dense(width, 10, rng=run.rng))
+    new = nn.Sequential(nn.GlobalAvgPool2d(), nn.BatchNorm(width), nn.Dense(width, 10, rng=run.rng))
     loss, labels = nn.Supervised(nn.losses.cross_entropy), photos.train_labels
     frozen = np.concatenate([trunk(x[i : i + 50]) for i in range(0, len(x), 50)])
 
@@ -245,10 +245,10 @@ def fine_tuning(run: Run) -> list[Row]:
     def right(model: Any) -> float:
         return float(nn.metrics.accuracy(nn.predict(model, test, batch_size=50), photos.test_labels))
 
-    head = fit(head, frozen, 3e-3, 1 if run.smoke else 20)
+    head = fit(new, frozen, 3e-3, 1 if run.smoke else 20)
     with_head = nn.Sequential(*trunk, *head)
     tuned = fit(with_head, x, 1e-4, 1 if run.smoke else 5 if run.full else 2)
-    scratch = fit(nn.Sequential(*reset(trunk, run.rng), *head), x, 1e-3, 1 if run.smoke else 5 if run.full else 2)
+    scratch = fit(nn.Sequential(*reset(trunk, run.rng), *new), x, 1e-3, 1 if run.smoke else 5 if run.full else 2)
     moved = max(float(np.abs(a - b).max()) for a, b in zip(
         nn.parameters(trunk).values(), nn.parameters(with_head[:7]).values(), strict=True))  # fmt: skip
     return [

@@ -46,7 +46,7 @@ def buduma_cnn(rng: np.random.Generator) -> nn.Sequential:
 
 BUDUMA = Experiment(
     "buduma-cnn", "Buduma: two convolutions, dropout, ReLU on the logits", buduma_cnn, lambda: nn.Adam(1e-3), 0.994, 10,
-    choices="rate 0.001, batches of 100, 10 epochs",
+    choices="rate 0.001, batches of 100, 10 epochs", on_aside=True, relu_at_end=True,
 )  # fmt: skip
 
 
@@ -63,7 +63,9 @@ def trained(run: Run, experiment: Experiment) -> list[Row]:
     note = first.note if whole else f"{first.note}; the report is of the whole set"
     row = dataclasses.replace(first, value=accuracy, at_least=experiment.reported if whole else None, note=note)
     if not whole:
-        rest = [dataclasses.replace(line, note="the report is of one epoch of the whole set") for line in rest]
+        rest = [
+            dataclasses.replace(line, note=line.note or "the report is of one epoch of the whole set") for line in rest
+        ]
     return [row, *rest]
 
 

@@ -105,7 +105,9 @@ class Row:
             return self.name, self.reported, self.measured, f"the text is wrong: {self.wrong}"
         remark = self.note
         if self.has_target:
-            remark = f"{self.verdict}: {self.note}" if self.note else self.verdict
+            goals = (("at least", self.at_least), ("at most", self.at_most))
+            asked = ", ".join(f"{word} {goal:.5g}" for word, goal in goals if goal is not None)
+            remark = f"{self.verdict} ({asked}){f': {self.note}' if self.note else ''}"
         if remark is None:
             words = {"met": "the same" if self.agrees else "met", "missed": "DIFFERENT", "shown": ""}
             remark = words[self.verdict]

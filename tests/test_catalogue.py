@@ -131,7 +131,7 @@ def test_the_mean_of_at_least_three_seeds_decides_whether_a_target_is_met():
     assert status == {1: "missed", 2: "reached", 3: "met"}
     assert records.Record("network", accuracies(0.979, 0.979, 0.981)).status == "missed"
     (row,) = records.Record("network", accuracies(0.979, 0.982, 0.981)).rows
-    assert row.cells == ("accuracy", "98 %", "98.067 % (97.9 to 98.2)", "met")
+    assert row.cells == ("accuracy", "98 %", "98.067 % (97.9 to 98.2)", "met (at least 0.98)")
     assert records.Record("algorithm", accuracies(0.981)).status == "met"
 
 
@@ -155,8 +155,8 @@ def test_a_network_that_was_trained_for_a_short_time_is_marked():
 
 def test_why_a_target_is_missed_is_said_only_then():
     why = {"at_most": 2.0, "if_missed": "the text's network has a dead class"}
-    assert Row("a", "2", "1", "10 steps", value=1, **why).cells[3] == "met: 10 steps"
-    assert Row("a", "2", "3", value=3, **why).cells[3] == "missed; the text's network has a dead class"
+    assert Row("a", "2", "1", "10 steps", value=1, **why).cells[3] == "met (at most 2): 10 steps"
+    assert Row("a", "2", "3", value=3, **why).cells[3] == "missed (at most 2); the text's network has a dead class"
     with pytest.raises(ValueError, match="'a': a target needs the value"):
         Row("a", "2", "3", at_most=2)
 

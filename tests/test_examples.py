@@ -167,7 +167,7 @@ def test_networks_of_the_texts_quickly(capsys):
     accuracies = [row for row in rows if row.reported.endswith("%")]
     assert [row.reported for row in accuracies] == [f"{100 * e.reported:.2f} %" for e in mnist_texts.EXPERIMENTS]
     assert max(float(row.measured.rstrip(" %")) for row in accuracies) > 50
-    assert [row.reported for row in rows if row not in accuracies] == ["0.3964", "0.0929"]
+    assert [row.reported for row in rows if row not in accuracies and row.reported] == ["0.3964", "0.0929"]
     assert "lecture L18" in capsys.readouterr().out
     assert len(mnist_texts.main(["--quick", "--no-download", "--only", "softmax"])) == 1
 
