@@ -9,7 +9,7 @@ X = np.random.default_rng(0).normal(size=(2, 3, 4))
 M, V = X[0], X[0, 0]
 
 CASES = [
-    *[(V, {"ord": p}) for p in (None, 1, 2, np.inf, -np.inf, 3, 1.5, -1, 0)],
+    *[(V, {"ord": p}) for p in (None, 1, 2, np.inf, -np.inf, 3, 1.5, 0.5, -1, 0)],
     *[(M, {"ord": p}) for p in (None, "fro", 1, -1, 2, -2, "nuc", np.inf, -np.inf)],
     *[(M, {"ord": p, "axis": 0, "keepdims": True}) for p in (None, 1, 3, np.inf)],
     *[(X, {"ord": p, "axis": (0, 2)}) for p in (None, "fro", 1, 2, "nuc", -np.inf)],
@@ -49,7 +49,7 @@ def test_matrix_norm():
     assert vjp(lambda x: np.linalg.matrix_norm(x, ord=None), X)[0].shape == (2,)
 
 
-@pytest.mark.parametrize("p", [None, 2, 3, 1.5, 1, np.inf])
+@pytest.mark.parametrize("p", [None, 2, 3, 1.5, 1, 0.5, np.inf])
 def test_derivative_at_zero_is_zero(p):
     zero = np.zeros(3)
     f = lambda x: np.linalg.norm(x, ord=p)
@@ -69,6 +69,20 @@ def test_second_derivative_at_zero_is_no_wrong_number(p):
     h = hessian(lambda x: np.linalg.norm(x, ord=p) ** 2)(np.zeros(2))
     assert np.all(np.isnan(h) | (h == 2 * np.eye(2)))
     assert np.isnan(np.diagonal(h)).all()
+
+
+@pytest.mark.parametrize("p", [-1, -0.5])
+def test_negative_orders_have_a_kink_where_an_entry_is_zero(p):
+    def f(x):
+        return np.sum(np.linalg.norm(x, ord=p, axis=1))
+
+    x = np.array([[0.0, 1.0], [0.0, 0.0], [2.0, -3.0]])
+    with np.errstate(divide="ignore"):
+        slope = grad(f)(x)
+        np.testing.assert_array_equal(slope[:2], np.zeros((2, 2)))
+        np.testing.assert_allclose(slope[2], grad(lambda v: np.linalg.norm(v, ord=p))(x[2]), rtol=1e-15)
+        np.testing.assert_array_equal(jvp(f, (x,), (np.ones_like(x),))[1], np.sum(slope))
+        assert np.isnan(hessian(lambda v: np.linalg.norm(v, ord=p))(x[0])[0, 0])
 
 
 def test_second_derivative_elsewhere():

@@ -102,8 +102,21 @@ def _vector_norm(x: Any, p: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
         return np.sum((x != 0).astype(dtype_of(a)), axis=axes, keepdims=keepdims)
     if p == 1:
         return np.sum(a, axis=axes, keepdims=keepdims)
+    if p < 1:
+        return _quasi_norm(a, p, axes, keepdims)
     total = np.sum(a**p, axis=axes, keepdims=keepdims)
     return np.where(total == 0, kink(total), total ** (1 / p))
+
+
+def _quasi_norm(a: Any, p: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """Orders below 1 of absolute values: their kinks, at which powers of 0 have infinite slopes, are taken out.
+
+    A negative order has one wherever an entry is 0, a positive one where all are.
+    """
+    zero = np.equal(a, 0)
+    out = zero if p < 0 else np.broadcast_to(np.all(zero, axis=axes, keepdims=True), shape_of(a))
+    total = np.sum(np.where(out, 0.0, a) ** p, axis=axes, keepdims=keepdims)
+    return total ** (1 / p) + np.sum(np.where(out, kink(a), 0.0), axis=axes, keepdims=keepdims)
 
 
 def _matrix_norm(x: Any, kind: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
