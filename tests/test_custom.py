@@ -22,6 +22,7 @@ from autodiff import (
     stop_gradient,
     trace,
     vjp,
+    vmap,
 )
 from autodiff.core.errors import ConversionError, DifferentiationError, NonlinearError
 
@@ -425,6 +426,23 @@ def test_closing_over_a_traced_value_of_the_same_transform(kind, transform):
 
 
 @pytest.mark.parametrize("kind", [custom_jvp, custom_vjp])
+@pytest.mark.parametrize("transform", [grad, D["f"], lambda f: linearize(f, 2.0)[1], lambda f: grad(checkpoint(f))])
+def test_closing_over_a_traced_value_in_the_rule_alone(kind, transform):
+    def program(w):
+        f = kind(lambda x: 2 * x)
+        if kind is custom_jvp:
+            f.defjvp(lambda p, t: (2 * p[0], t[0] * w))
+        else:
+            f.defvjp(lambda x: (2 * x, None), lambda _, ct: (ct * w,))
+        return f(3 * w)
+
+    with pytest.raises(
+        DifferentiationError, match=r"<lambda>\): (the result .*|a derivative) depends .*not an argument"
+    ):
+        transform(program)(2.0)
+
+
+@pytest.mark.parametrize("kind", [custom_jvp, custom_vjp])
 @pytest.mark.parametrize("modes", ["ff", "fr", "rf", "rr"])
 def test_closing_over_a_traced_value_of_an_outer_transform(kind, modes):
     outer, inner = (D[m] for m in modes)
@@ -464,3 +482,45 @@ def test_keyword_only_arguments_are_refused():
     f.defjvp(lambda p, t: (p[0], t[0]))
     with pytest.raises(TypeError, match=r"keyword-only arguments \(n\) cannot be passed .*nondiff_argnums"):
         f(1.0, n=2)
+
+
+def test_one_rule_for_each_argument():
+    f = custom_jvp(lambda x, y, z: x * np.sin(y) + z)
+    f.defjvps(lambda t, value, x, y, z: t * np.sin(y), lambda t, value, x, y, z: 7 * x * np.cos(y) * t, None)
+    at = (2.0, 0.5, 1.0)
+    want = np.sin(0.5), 14 * np.cos(0.5), 0.0
+    assert grad(f, (0, 1, 2))(*at) == pytest.approx(want)
+    assert jvp(f, at, (1.0, 1.0, 1.0)) == pytest.approx((2 * np.sin(0.5) + 1, sum(want)))
+    assert grad(grad(f, 1))(*at) == pytest.approx(7 * np.cos(0.5))
+    x = np.arange(3, dtype=np.float32)
+    assert vmap(grad(f, 1))(x, x, x) == pytest.approx(7 * x * np.cos(x))
+    g = custom_jvp(lambda x: x)
+    g.defjvps(None)
+    assert jvp(g, (2.0,), (1.0,)) == (2.0, 0.0)
+    assert grad(lambda x: g(x) * x)(2.0) == 2.0
+    g.defjvps(None, None)
+    with pytest.raises(TypeError, match=r"defjvps was given 2 rule\(s\) for 1 argument"):
+        grad(g)(1.0)
+    with pytest.raises(TypeError, match=r"defjvps has no place for nondiff_argnums"):
+        custom_jvp(lambda x, n: x, nondiff_argnums=1).defjvps(None)
+
+
+def test_none_stands_for_the_zeros_of_a_branch():
+    f = custom_vjp(lambda d: d["a"][0] * d["b"] * d["n"])
+    args = {"a": (2.0, np.ones(2)), "b": 3.0, "n": 4, "none": None}
+    for cotangent in (
+        lambda d, ct: {"a": (ct * d["b"] * d["n"], None), "b": None, "n": None, "none": None},
+        lambda d, ct: {"a": (ct * d["b"] * d["n"], np.zeros(2)), "b": np.zeros(()), "n": None, "none": None},
+    ):
+        f.defvjp(lambda d: (f.f(d), d), lambda d, ct: (cotangent(d, ct),))  # noqa: B023
+        g = grad(f)(args)
+        assert g["a"][0] == 12.0
+        assert (g["b"], g["n"], g["none"]) == (0, 0, None)
+        np.testing.assert_array_equal(g["a"][1], [0, 0])
+        assert jvp(f, (args,), ({**args, "n": 0},))[1] == 24.0
+    for wrong in ({"a": None, "b": None}, {"a": (None, None, 1.0), "b": None, "n": None, "none": None}, 1.0):
+        f.defvjp(lambda d: (f.f(d), d), lambda d, ct: (wrong,))  # noqa: B023
+        with pytest.raises(TypeError, match=r"bwd's cotangent 0 has the tree .*, the argument"):
+            grad(f)(args)
+    f.defvjp(lambda d: (f.f(d), d), lambda d, ct: ({"a": None, "b": None, "n": None, "none": None},))
+    assert grad(f)(args)["a"][0] == 0.0

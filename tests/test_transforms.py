@@ -274,6 +274,23 @@ def test_pullbacks_and_linear_maps_under_an_outer_transform(outer):
     assert D[outer](lambda t: push(t * t))(3.0) == pytest.approx(72.0)
 
 
+def test_linearize_passes_auxiliary_values_on():
+    value, push, aux = linearize(lambda x: (x * x, {"x": x, "name": "square", "none": None}), 3.0, has_aux=True)
+    assert (value, push(1.0), aux) == (9.0, 6.0, {"x": 3.0, "name": "square", "none": None})
+    assert type(aux["x"]) is np.float64
+    with pytest.raises(TypeError, match=r"linearize: with has_aux=True the function must return \(value, aux\)"):
+        linearize(lambda x: x, 3.0, has_aux=True)
+
+
+def test_scalars_of_every_kind_come_back_as_numpy_scalars():
+    want = (np.float64, np.int64, np.bool_, np.complex128, np.float32)
+    f = lambda x: (x, 3, True, 1j * x, np.float32(2))
+    for value in (vjp(f, 1.0)[0], jvp(f, (1.0,), (1.0,))[0], linearize(f, 1.0)[0]):
+        assert tuple(map(type, value)) == want
+    assert [type(t) for t in jvp(f, (1.0,), (1.0,))[1]] == list(want)
+    assert type(value_and_grad(lambda x: 2.0)(1)[0]) is np.float64
+
+
 # -- dtypes --------------------------------------------------------------------------------------------------
 
 

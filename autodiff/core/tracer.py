@@ -194,6 +194,8 @@ class Tracer(Traced):
     # -- what would lose the derivative -------------------------------------------------------------------
 
     def __bool__(self) -> bool:
+        if self.level.closed:
+            raise self.refuse("bool()")
         return bool(self.primal)
 
     def refuse(self, what: str) -> DifferentiationError:

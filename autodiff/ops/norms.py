@@ -94,8 +94,10 @@ def _vector_norm(x: Any, p: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     if isinstance(p, str):
         raise ValueError(f"np.linalg.norm: ord={p!r} is a matrix norm, but one axis was given.")  # noqa: TRY004 - as NumPy
     a = np.absolute(x)
-    if p == np.inf:  # 0 of no element
-        return np.max(a, axis=axes, keepdims=keepdims, initial=None if a.size else 0)
+    if p == np.inf and a.size:
+        return np.max(a, axis=axes, keepdims=keepdims)
+    if p == np.inf:
+        return np.max(a, axis=axes, keepdims=keepdims, initial=0)
     if p == -np.inf:
         return np.min(a, axis=axes, keepdims=keepdims)
     if p == 0:

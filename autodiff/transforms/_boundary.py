@@ -124,14 +124,17 @@ def zero_like(leaf: Any) -> Any:
     return released(constant_like(leaf, shape_of(leaf), dtype_of(leaf), 0))
 
 
+_NUMBERS = frozenset({bool, int, complex})
+
+
 def finish(x: Any) -> Any:
     """Return a result as the user gets it: NumPy scalars for 0-d arrays and Python numbers."""
     if type(x) is np.ndarray:
         return x if x.shape else x[()]
     if type(x) is float:
         return np.float64(x)
-    if type(x) is complex:
-        return np.complex128(x)
+    if type(x) in _NUMBERS:
+        return np.asarray(x)[()]
     if type(x) in HOST:
         return x
     return x.settled() if isinstance(x, Tracer) else released(x)

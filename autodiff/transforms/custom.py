@@ -6,8 +6,10 @@ from the other what it lacks by transposition (`autodiff.core.linear`).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy as np
 from autodiff import tree
 from autodiff.core.assignment import settled
 from autodiff.core.batching import Batched, BatchLevel
-from autodiff.core.errors import DifferentiationError, NonlinearError, describe, leaked_tracer
+from autodiff.core.errors import DifferentiationError, LeakedTracerError, NonlinearError, describe, leaked_tracer
 from autodiff.core.forward import Dual, ForwardLevel
 from autodiff.core.level import Traced
 from autodiff.core.linear import LinearLevel, LinearTracer, is_zero
@@ -25,7 +27,7 @@ from autodiff.transforms._boundary import check_callable, settled_leaves, zero_l
 from autodiff.transforms._examples import Examples, differentiated, rebuild
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from autodiff.core.level import Level
 
@@ -114,10 +116,7 @@ class _Custom:
 
     def closure(self, v: Any) -> DifferentiationError:
         """Return the error for a result that depends on more than the arguments."""
-        return DifferentiationError(
-            f"{self._name}: the result ({describe(v)}) depends on a traced value that is not an argument, because the "
-            "function or its rule closes over it; a custom rule speaks of arguments alone. Make it an argument."
-        )
+        return _closure(self._name, f"the result ({describe(v)})")
 
     def interleave(self, primals: Sequence[Any], static: Sequence[Any]) -> list[Any]:
         """Put static arguments back at their positions, for a call of the function itself."""
@@ -133,6 +132,22 @@ def _peel(level: Level, leaves: Sequence[Any]) -> list[Any]:
 
 def _lift(level: Level, values: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
     return [y if t is None or not is_inexact(y) else Dual(level, y, t) for y, t in zip(values, tangents, strict=True)]
+
+
+def _closure(name: str, what: str) -> DifferentiationError:
+    return DifferentiationError(
+        f"{name}: {what} depends on a traced value that is not an argument, because the "
+        "function or its rule closes over it; a custom rule speaks of arguments alone. Make it an argument."
+    )
+
+
+@contextlib.contextmanager
+def _of_arguments_alone(name: str) -> Iterator[None]:
+    """A derivative is computed when its transform has ended: there a value that a rule closes over is noticed."""
+    try:
+        yield
+    except LeakedTracerError as error:
+        raise _closure(name, "a derivative") from error
 
 
 class _LinearMap(Call):
@@ -152,12 +167,15 @@ class _LinearMap(Call):
     def push(self, ts: list[Any]) -> list[Any]:
         """Tangents of the outputs."""
         seeds = {n: t for n, t in zip(self.inputs, ts, strict=True) if n is not None and t is not None}
-        found = push_forward([n for n in self.outputs if n is not None], seeds)
+        with _of_arguments_alone(self.name):
+            found = push_forward([n for n in self.outputs if n is not None], seeds)
         return [None if n is None else found.get(n) for n in self.outputs]
 
     def pull(self, cts: list[Any]) -> list[Any]:
         """Adjoints of the inputs."""
-        found = pull_back([(n, c) for n, c in zip(self.outputs, cts, strict=True) if n is not None and c is not None])
+        roots = [(n, c) for n, c in zip(self.outputs, cts, strict=True) if n is not None and c is not None]
+        with _of_arguments_alone(self.name):
+            found = pull_back(roots)
         return [None if n is None else found.get(n) for n in self.inputs]
 
 
@@ -171,11 +189,13 @@ class _Transposed(Call):
 
     def push(self, ts: list[Any]) -> list[Any]:
         """Tangents of the outputs: pull them through the transpose."""
-        return self.transpose().pull(ts)
+        with _of_arguments_alone(self.name):
+            return self.transpose().pull(ts)
 
     def pull(self, cts: list[Any]) -> list[Any]:
         """Adjoints of the inputs."""
-        return self.backward(cts)
+        with _of_arguments_alone(self.name):
+            return self.backward(cts)
 
 
 class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
@@ -216,6 +236,28 @@ class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
         """Set the rule: ``rule(*nondiff, primals, tangents)`` -> ``(value, tangent)``, linear in `tangents`."""
         self.rule = rule
         return rule
+
+    def defjvps(self, *rules: Callable[..., Any] | None) -> None:
+        """Set one rule for each argument: ``rule(tangent, value, *primals)``; None where the derivative is zero.
+
+        The tangent of the value, one array, is the sum of what the rules return.
+
+        Examples
+        --------
+        >>> product = custom_jvp(lambda x, y: x * y)
+        >>> product.defjvps(lambda t, value, x, y: t * y, lambda t, value, x, y: x * t)
+        """
+        if self.nondiff_argnums:
+            raise TypeError(f"{self._name}: defjvps has no place for nondiff_argnums; give the rule with defjvp.")
+
+        def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+            if len(rules) != len(primals):
+                raise TypeError(f"{self._name}: defjvps was given {len(rules)} rule(s) for {len(primals)} argument(s).")
+            y = self(*primals)
+            terms = [r(t, y, *primals) for r, t in zip(rules, tangents, strict=True) if r is not None]
+            return y, functools.reduce(operator.add, terms) if terms else zero_like(y)
+
+        self.rule = rule
 
     def _require_rule(self) -> None:
         if self.rule is None:
@@ -266,6 +308,26 @@ class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
         call = _LinearMap(self._name, linear, unknowns, out_ts)
         parents = [x.node if m else None for x, m in zip(leaves, mine, strict=True)]
         return tree.unflatten(structure, record_call(level, call, parents, ys))
+
+
+def _with_zeros(c: Any, structure: tree.Structure) -> list[Any] | None:
+    """Cotangents of the leaves of an argument, None for zero; or None if the tree of `c` is another.
+
+    A None in `c` stands for zeros in the place of a leaf or of a whole branch.
+    """
+    cs, got = settled_leaves(c)
+    if got == structure:
+        return cs
+    given = dict(tree.paths(c, is_leaf=lambda v: v is None))
+    cs = []
+    for path in structure.paths():
+        if path in given:
+            cs.append(given.pop(path))
+        elif any(v is None and path.startswith((p + "[", p + ".")) for p, v in given.items()):
+            cs.append(None)
+        else:
+            return None
+    return None if any(v is not None for v in given.values()) else [settled(v) for v in cs]
 
 
 def _array(t: Any) -> Any:
@@ -352,15 +414,14 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
     def _match(self, i: int, c: Any, x: Any) -> list[Any]:
         """Check one cotangent of `bwd` against its argument."""
         leaves, structure = tree.flatten(x, strict=False)
-        if c is None:
-            return [None] * len(leaves)
-        cs, c_structure = settled_leaves(c)
-        if c_structure != structure:
-            raise TypeError(f"{self._name}: bwd's cotangent {i} has the tree {c_structure}, the argument {structure}.")
+        cs = _with_zeros(c, structure)
+        if cs is None:
+            got = tree.structure(c)
+            raise TypeError(f"{self._name}: bwd's cotangent {i} has the tree {got}, the argument {structure}.")
         for ct, leaf in zip(cs, leaves, strict=True):
-            if shape_of(ct) != shape_of(leaf):
+            if ct is not None and shape_of(ct) != shape_of(leaf):
                 raise ValueError(f"{self._name}: bwd's cotangent {i} is {describe(ct)}, the argument {describe(leaf)}.")
-        return [_array(ct) if is_inexact(leaf) else None for ct, leaf in zip(cs, leaves, strict=True)]
+        return [None if ct is None or not is_inexact(leaf) else _array(ct) for ct, leaf in zip(cs, leaves, strict=True)]
 
     def _transpose(self, pull: Any, ys: Sequence[Any]) -> _LinearMap:
         """Trace `bwd` on unknown cotangents: the transposed map, ready to pull tangents through."""
@@ -375,7 +436,9 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
         ys, structure, residuals = self._run(level, primals, static)
         pull = self._pull(primals, static, residuals, structure, ys)
         ts = [x.tangent if isinstance(x, Dual) and x.level is level else None for x in leaves]
-        return tree.unflatten(structure, _lift(level, ys, self._transpose(pull, ys).pull(ts)))
+        out_ts = self._transpose(pull, ys).pull(ts)
+        self._check_closure(level, out_ts)
+        return tree.unflatten(structure, _lift(level, ys, out_ts))
 
     def _reverse(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
         primals = rebuild(_peel(level, leaves))

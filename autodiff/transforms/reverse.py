@@ -241,7 +241,7 @@ def _scalar_seed(name: str, run: Linearised) -> Any:
     return constant_like(v, (), dtype, 1)
 
 
-def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Value of a function, and its derivative at that point as a linear function of tangents.
 
     The program runs once; each call of the linear function sweeps forward along the recorded trace.
@@ -252,6 +252,8 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
         A function of the primals, written with NumPy.
     *primals : tree of arrays
         The point.
+    has_aux : bool
+        Whether `f` returns ``(value, aux)``; then ``(value, f_jvp, aux)`` is returned.
 
     Returns
     -------
@@ -272,7 +274,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     >>> f_jvp(3.0)
     np.float64(3.0)
     """
-    run = Linearised("linearize", f, primals, range(len(primals)), has_aux=False)
+    run = Linearised("linearize", f, primals, range(len(primals)), has_aux)
 
     def f_jvp(*tangents: Any) -> Any:
         if len(tangents) != len(primals):
@@ -286,7 +288,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
         outs = [zero_like(v) if t is None else finish(t) for t, v in zip(ts, run.values, strict=True)]
         return tree.unflatten(run.out_structure, outs)
 
-    return run.value, f_jvp
+    return (run.value, f_jvp, run.aux) if has_aux else (run.value, f_jvp)
 
 
 def linear_transpose(f: Callable[..., Any], *likes: Any) -> Callable[[Any], tuple[Any, ...]]:
