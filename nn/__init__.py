@@ -16,6 +16,26 @@ function changes. This is a step of training, which `fit` does for whole data se
 >>> model, state = optimiser.update(gradients, state, model)
 >>> model(batch[0]).shape, nn.count_parameters(model), state["step"]
 ((32, 3), 67, 1)
+
+On a GPU the same program runs, unchanged, where its arrays are, and nothing crosses by itself:
+
+>>> from autodiff import device_put
+>>> where = "cpu"  # or "cuda"
+>>> model = device_put(model, where)
+>>> data = nn.data.Batches(*batch, batch_size=16, device=where)
+>>> result = nn.fit(model, loss, optimiser, data, epochs=2, rng=0, progress=False)
+>>> outputs = nn.predict(result.model, batch[0], transform=lambda rows: device_put(rows, where))
+>>> scores = device_put(outputs, "cpu")
+
+- Random numbers are drawn from NumPy's generators, on the host: initial parameters, orders, augmentation, dropout. The
+  same seed gives the same run everywhere, to rounding. Models are made on the host and moved; the masks of dropout
+  cross in each step.
+- Batches are shuffled and augmented on the host, and moved by `device=`, in training as in validation; data that were
+  moved as a whole, ``Batches(*device_put(arrays, "cuda"))``, make batches there. A batch left behind is an error.
+- Metrics are computed where the outputs are and return numbers; `predict` leaves its outputs there. Files know no
+  device: weights and checkpoints are read into where the model is.
+- What waits for the device: the loss of each step, one look at all gradients (``check_finite=False`` leaves it out),
+  class numbers and positions in a table, which are checked, and the norms of gradients that are clipped by norm.
 """
 
 from nn import activations, data, initialisers, losses, metrics, optimisers, schedules

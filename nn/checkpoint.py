@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff import tree
+from autodiff import device_put, tree
+from autodiff.core.backend import is_array, made
+from autodiff.core.spec import dtype_of, shape_of
 from nn._files import write_atomically
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def _encode(name: str, leaf: Any, tensors: dict[str, Any], kinds: dict[str, Any]
     if isinstance(leaf, (bool, int, float, complex)) and not isinstance(leaf, np.generic):
         kinds[name] = [type(leaf).__name__, [leaf.real, leaf.imag] if isinstance(leaf, complex) else leaf]
         return
-    array = np.asarray(leaf)
+    array = np.asarray(device_put(leaf, "cpu"))
     if isinstance(leaf, np.generic):
         kinds[name] = ["scalar", array.dtype.name]
     if array.dtype.name in {"complex64", "complex128"}:
@@ -81,16 +83,16 @@ def _decode(name: str, like: Any, tensors: Mapping[str, Any], kinds: Mapping[str
         raise CheckpointError(f"{name} has the unknown kind {kind!r}: it was written by a newer version.")
     else:
         array = tensors[name]
-    want = (np.shape(like), np.asarray(like).dtype.name)
+    want = (shape_of(like), dtype_of(like).name)
     if (array.shape, array.dtype.name) != want:
         raise CheckpointError(
             f"{name} is {array.dtype.name}{list(array.shape)} in the file, and {want[1]}{list(want[0])} here."
         )
-    return array[()] if kind == "scalar" else array.copy()
+    return array[()] if kind == "scalar" else made(np.array, like, array)
 
 
 def _check_number(name: str, like: Any, value: Any) -> Any:
-    if isinstance(like, np.generic | np.ndarray):
+    if isinstance(like, np.generic) or is_array(like):
         raise CheckpointError(f"{name} is the number {value} in the file, and an array here.")
     return value
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autodiff import stop_gradient
+from autodiff.core.backend import made
 
 __all__ = ["corrupt", "keep_largest", "sparsity_penalty"]
 
@@ -131,4 +132,4 @@ def corrupt(x: Any, rng: np.random.Generator, rate: float = 0.5) -> Any:
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"corrupt: rate must be from 0 to 1, got {rate}")
-    return x * (rng.random(np.shape(x)) >= rate)
+    return x * made(np.asarray, x, rng.random(np.shape(x)) >= rate)

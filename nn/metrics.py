@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from autodiff.core.backend import array_of
+
 __all__ = ["accuracy", "confusion_matrix", "mean_absolute_error", "mean_squared_error", "top_k_accuracy"]
 
 
 def _labels(name: str, targets: Any, classes: int) -> Any:
     """Class numbers from class numbers or from rows of probabilities, such as one-hot ones."""
-    targets = np.asarray(targets)
+    targets = array_of(targets)
     if targets.ndim and targets.shape[-1] == classes and np.issubdtype(targets.dtype, np.floating):
         return targets.argmax(-1)
     if not np.issubdtype(targets.dtype, np.integer):
@@ -31,7 +33,7 @@ def _labels(name: str, targets: Any, classes: int) -> Any:
 
 
 def _scores(name: str, outputs: Any, targets: Any) -> tuple[Any, Any]:
-    scores = np.asarray(outputs)
+    scores = array_of(outputs)
     if scores.ndim < 2:
         raise ValueError(
             f"{name}: outputs must have a score for each class in the last axis, not shape {scores.shape}."
@@ -120,14 +122,14 @@ def confusion_matrix(predicted: Any, targets: Any, classes: int | None = None) -
     array([[1, 1],
            [0, 2]])
     """
-    predicted, targets = np.asarray(predicted), np.asarray(targets)
+    predicted, targets = array_of(predicted), array_of(targets)
     if predicted.ndim == 2:
         classes = classes or predicted.shape[1]
         predicted = predicted.argmax(-1)
     if predicted.shape != targets.shape or targets.ndim != 1:
         shapes = f"{predicted.shape} and {targets.shape}"
         raise ValueError(f"confusion_matrix: predictions and targets must be vectors of one length, not {shapes}.")
-    count = classes or int(max(predicted.max(initial=-1), targets.max(initial=-1))) + 1
+    count = classes or (1 + max(int(predicted.max()), int(targets.max())) if targets.size else 0)
     rows, columns = (_labels("confusion_matrix", labels, count) for labels in (targets, predicted))
     return np.bincount(rows * count + columns, minlength=count * count).reshape(count, count)
 
@@ -155,7 +157,7 @@ def mean_absolute_error(outputs: Any, targets: Any) -> float:
 
 
 def _differences(name: str, outputs: Any, targets: Any) -> Any:
-    outputs, targets = np.asarray(outputs), np.asarray(targets)
+    outputs, targets = array_of(outputs), array_of(targets)
     if outputs.shape != targets.shape:  # broadcasting (n, 1) with (n,) is the classic mistake
         raise ValueError(f"{name}: outputs {outputs.shape} and targets {targets.shape} must have the same shape.")
     return outputs - targets

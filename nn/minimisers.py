@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import hessian, hvp, jvp, tree, value_and_grad
+from autodiff.core.backend import device_of, on_host
+from autodiff.core.errors import DeviceError, describe
 from autodiff.core.spec import dtype_of, shape_of
 from nn.inspection import named_leaves
 
@@ -67,6 +69,12 @@ class _Flat:
         self.where = [i for i, role in enumerate(roles) if role == "parameter" and kinds[i] == "f"]
         if not self.where:
             raise ValueError(f"{name}: there are no floating-point parameters.")
+        away = next((leaves[i] for i in self.where if not on_host(leaves[i])), None)
+        if away is not None:
+            raise DeviceError(
+                f"{name}: a parameter is {describe(away)} on {device_of(away)}, but the method works on the host; move "
+                "the parameters there with autodiff.device_put(..., 'cpu')."
+            )
         self.start = np.concatenate([np.ravel(leaves[i]).astype(np.float64) for i in self.where])
         self.function = lambda x: f(self.tree(x))
         self.both = value_and_grad(self.function)
@@ -125,6 +133,8 @@ def minimise(
         If the method is another one or there are no parameters.
     TypeError
         If parameters are complex.
+    DeviceError
+        If parameters are not on the host.
     FloatingPointError
         If a gradient is NaN or infinite.
 

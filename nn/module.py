@@ -16,7 +16,9 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from autodiff import stop_gradient, tree
+from autodiff.core.backend import on_host
 from autodiff.core.errors import describe
+from autodiff.core.spec import dtype_of
 from autodiff.core.tracer import Tracer
 
 __all__ = ["Layer", "apply", "parameter", "replace", "state", "static"]
@@ -215,7 +217,7 @@ class Layer:
 
 
 def _same(a: Any, b: Any) -> bool:
-    return np.asarray(a).dtype == np.asarray(b).dtype and np.array_equal(a, b)
+    return dtype_of(a) == dtype_of(b) and on_host(a) == on_host(b) and bool(np.array_equal(a, b))
 
 
 def layers_in(value: Any, name: str = "") -> list[tuple[str, Layer]]:

@@ -1,7 +1,7 @@
 """Rows of an array on a GPU by their numbers, and sums of rows: a table of embeddings, and the adjoint of any index.
 
-CuPy's own `x[index]` takes positions that are out of range modulo the size, and its `add.at` adds by atomics, in no fixed
-order. The kernels raise for such positions, and two calls of theirs give the same bits.
+CuPy's own `x[index]` takes positions that are out of range modulo the size, and its `add.at` adds by atomics, in no
+fixed order. The kernels raise for such positions, and two calls of theirs give the same bits.
 """
 
 from __future__ import annotations

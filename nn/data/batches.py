@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff import device_put
+from autodiff.core.backend import array_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -71,6 +74,9 @@ class Batches:
         ``transform(*rows)`` -> the batch; the same in each epoch, such as uint8 to float.
     augment : callable, optional
         ``augment(batch, rng)`` -> the batch, changed at random; after `transform`.
+    device : str, optional
+        Where each batch is moved at the end, as `autodiff.device_put` takes it: ``"cuda"`` for models on a GPU. Nothing
+        moves by itself. Arrays that lie on a GPU already make batches there.
 
     Raises
     ------
@@ -98,10 +104,11 @@ class Batches:
         drop_last: bool = False,
         transform: Callable[..., Any] | None = None,
         augment: Callable[[Any, np.random.Generator], Any] | None = None,
+        device: str | None = None,
     ) -> None:
         if not arrays:
             raise ValueError("Batches: give at least one array, as in Batches(images, labels).")
-        self.arrays = tuple(np.asarray(array) for array in arrays)
+        self.arrays = tuple(array_of(array) for array in arrays)
         shapes = [array.shape for array in self.arrays]
         if any(not shape for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
             raise ValueError(f"Batches: the arrays must have the same number of rows, but their shapes are {shapes}.")
@@ -112,6 +119,7 @@ class Batches:
         self.drop_last = drop_last
         self.transform = transform
         self.augment = augment
+        self.device = device
         if not len(self):
             count = len(self.arrays[0])
             raise ValueError(f"Batches: {count} row(s) make no batch of {batch_size} (drop_last={drop_last}).")
@@ -165,4 +173,4 @@ class Batches:
             if self.augment is not None:
                 # A generator for each batch: what it does depends on the batch alone, wherever one starts.
                 batch = self.augment(batch, np.random.default_rng((seed, i)))
-            yield batch
+            yield batch if self.device is None else device_put(batch, self.device)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.backend import made
 from autodiff.core.errors import describe
 from autodiff.core.spec import shape_of
 from autodiff.ops import log_softmax
@@ -86,6 +87,6 @@ class Ensemble(Layer):
             return functools.reduce(np.add, outputs) / count
         if self.combine == "probability":
             return functools.reduce(np.logaddexp, [log_softmax(y) for y in outputs]) - math.log(count)
-        classes = np.arange(shape_of(outputs[0])[-1])
+        classes = made(np.arange, outputs[0], shape_of(outputs[0])[-1])
         votes = [(np.argmax(y, axis=-1)[..., np.newaxis] == classes).astype(y.dtype) for y in outputs]
         return functools.reduce(np.add, votes) / count

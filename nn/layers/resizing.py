@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import ops, vjp
+from autodiff.core.backend import made
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from nn.activations import resolve
@@ -166,7 +167,7 @@ class Upsample2d(Layer):
             if self.method == "nearest":
                 x = np.repeat(x, self.scale, axis=axis)
             else:
-                weights = _interpolation(shape_of(x)[axis], self.scale).astype(dtype_of(x))
+                weights = made(np.asarray, x, _interpolation(shape_of(x)[axis], self.scale).astype(dtype_of(x)))
                 x = np.moveaxis(np.matmul(np.moveaxis(x, axis, -1), weights.T), -1, axis)
         return x
 

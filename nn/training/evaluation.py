@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.backend import array_of
 from nn.training.loop import count_examples
 from nn.training.progress import Bar
 from nn.training.supervised import Supervised
@@ -124,6 +125,6 @@ def predict(
     """
     if batch_size < 1:
         raise ValueError(f"predict: batch_size must be positive, not {batch_size}.")
-    inputs = np.asarray(inputs)
+    inputs = array_of(inputs)
     starts = range(0, max(len(inputs), 1), batch_size)
-    return np.concatenate([np.asarray(call(model, transform(inputs[i : i + batch_size]))) for i in starts])
+    return np.concatenate([array_of(call(model, transform(inputs[i : i + batch_size]))) for i in starts])

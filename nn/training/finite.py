@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree, value_and_grad
-from autodiff.core.backend import array_of, is_array
+from autodiff.core.backend import array_of, foreign, is_array
 from autodiff.inspect import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-__all__ = ["NonFiniteError", "all_finite", "first_bad_leaf", "first_bad_tensor"]
+__all__ = ["NonFiniteError", "all_finite", "every_finite", "first_bad_leaf", "first_bad_tensor"]
 
 
 class NonFiniteError(FloatingPointError):
@@ -51,6 +51,19 @@ def all_finite(leaf: Any) -> bool:
             if math.isfinite(np.dot(flat, flat)):  # one pass by BLAS; it can overflow, so only a yes counts
                 return True
     return bool(np.isfinite(array).all())
+
+
+def every_finite(leaves: Iterable[Any]) -> bool:
+    """Whether no entry of any array is NaN or infinite; waits for another device once, not for each array.
+
+    Examples
+    --------
+    >>> every_finite([np.ones(2), 3]), every_finite([np.ones(2), np.array(np.nan)])
+    (True, False)
+    """
+    found = list(leaves)
+    away = [np.isfinite(leaf).all() for leaf in found if foreign(leaf) and leaf.dtype.kind in "fc"]
+    return all(all_finite(leaf) for leaf in found if not foreign(leaf)) and (not away or bool(np.stack(away).all()))
 
 
 def first_bad_leaf(name: str, value: Any) -> str:

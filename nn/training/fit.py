@@ -55,7 +55,8 @@ def fit(
     optimizer
         ``init(model)`` -> state; ``update(gradients, state, model)`` -> ``(model, state)``.
     data : Batches or iterable of batches
-        What to train on; an iterable is iterated over anew in each epoch.
+        What to train on; an iterable is iterated over anew in each epoch. Batches for a model on a GPU have to lie
+        there: ``Batches(..., device="cuda")``.
     epochs : int
         How many passes over the data to make, those before `resume` included.
     rng : numpy.random.Generator or int

@@ -12,7 +12,7 @@ import numpy as np
 
 from autodiff import tree, value_and_grad
 from nn.checkpoint import generator_from_state, generator_state
-from nn.training.finite import NonFiniteError, all_finite, first_bad_leaf, first_bad_tensor
+from nn.training.finite import NonFiniteError, every_finite, first_bad_leaf, first_bad_tensor
 from nn.training.interrupt import Interrupted, Interruption
 from nn.training.progress import Bar, compilation
 from nn.training.state import FitResult, Run
@@ -79,7 +79,7 @@ class Loop:
         before = run.rng.bit_generator.state
         (value, model), gradients = self.gradient(run.model, batch, train=True, rng=run.rng)
         value = float(value)
-        if not math.isfinite(value) or (self.check_finite and not all(map(all_finite, tree.leaves(gradients)))):
+        if not math.isfinite(value) or (self.check_finite and not every_finite(tree.leaves(gradients))):
             self._fail(value, gradients, batch, before)
         # From the second step of an epoch on, the arrays are those that the first one made: nobody else has them.
         donation = {"donate": True} if self.owns else {}
