@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from autodiff.core.operation import Operation
 
-__all__ = ["device_put", "from_dlpack"]
+__all__ = ["device_put", "from_dlpack", "move", "place"]
 
 _EXTRA = 'install the extra, pip install "autodiff-engine[cuda]"'
 
@@ -73,7 +73,7 @@ def _is_cuda(x: Any) -> bool:
 DEVICES: dict[str, Device] = {"cuda": Device(_to_cuda, _is_cuda)}
 
 
-def _place(x: Any) -> str:
+def place(x: Any) -> str:
     """Name of the device of an array, as `device_put` takes it."""
     for kind, device in DEVICES.items():
         if device.owns(x):
@@ -83,7 +83,7 @@ def _place(x: Any) -> str:
 
 
 def _moved(x: Any, target: str, source: str) -> Any:  # noqa: ARG001 - the source is the transpose's target
-    here = _place(x)
+    here = place(x)
     if here == target or here.partition(":")[0] == target:
         return x
     if foreign(x):
@@ -91,9 +91,15 @@ def _moved(x: Any, target: str, source: str) -> Any:  # noqa: ARG001 - the sourc
     return x if target == "cpu" else DEVICES[target.partition(":")[0]].put(x, target)
 
 
-_move: Operation = linear(
+def _moved_back(ct: Any, _y: Any, _x: Any, target: str, source: str) -> Any:
+    value = bottom(ct)  # lives at the target, unless what was moved there is a number, which is everywhere
+    return move(ct, target=source, source=target if value is None else place(value))
+
+
+#: Moving one array; of a number, which is everywhere, it brings the adjoint back.
+move: Operation = linear(
     _moved,
-    lambda ct, _y, _x, target, source: _move(ct, target=source, source=target),
+    _moved_back,
     name="device_put",
     samples=lambda rng: [Sample((rng.normal(size=s),), {"target": "cpu", "source": "cpu"}) for s in ((2, 3), (), (0,))],
     shape=lambda x, **_: Spec(shape_of(x), dtype_of(x)),
@@ -134,7 +140,7 @@ def device_put(x: Any, device: str) -> Any:
     Random numbers come from NumPy's generators, on the host: the same seed gives the same numbers, and so the same
     training run to rounding, wherever it runs. Draw initial parameters and batches on the host and move them: in
     training, ``lambda model, batch, **how: loss(model, device_put(batch, "cuda"), **how)`` is the loss for `nn.fit`.
-    On a GPU the adjoint of an index array that repeats positions is added by CuPy's atomics, in no fixed order.
+    The adjoint of an index array that repeats positions is added in one order, on a GPU as well.
 
     Examples
     --------
@@ -159,7 +165,7 @@ def _put(v: Any, device: str) -> Any:
                 f"device_put: {describe(x)} of {type(released(x)).__module__} has no way back, so it cannot be moved "
                 "inside a transform; move it before."
             )
-        return _move(v, target=device, source=_place(x))
+        return move(v, target=device, source=place(x))
     return _moved(x, device, "")
 
 

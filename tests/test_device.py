@@ -255,3 +255,34 @@ def test_from_dlpack_errors():
 
     with pytest.raises(DeviceError, match="device of DLPack's type 8"):
         from_dlpack(Elsewhere())
+
+
+# -- transforms ----------------------------------------------------------------------------------------------
+
+
+def test_jacobians_are_where_the_arrays_are():
+    x = np.array([0.3, 0.7, 1.2])
+    f = lambda x: np.stack([np.sin(x), x**3])
+    for jacobian in (autodiff.jacfwd, autodiff.jacrev):
+        same(jacobian(f)(put(x)), jacobian(f)(x))
+        got = jacobian(lambda x, y: (np.exp(x), x[0]), (0, 1))(put(x), put(np.ones(2)))
+        want = jacobian(lambda x, y: (np.exp(x), x[0]), (0, 1))(x, np.ones(2))
+        for g, w in zip(got, want, strict=True):  # with blocks of zeros
+            same(tuple(g), tuple(w))
+    hessian = autodiff.hessian(lambda x: np.sum(np.exp(x) * x))
+    same(hessian(put(x)), hessian(x))
+
+
+def test_check_grads_on_a_device():
+    x, seen = put(np.array([0.3, 0.7])), []
+
+    def f(w, n):
+        seen.append(type(autodiff.core.tracer.concrete(w["a"])))
+        return np.sin(w["a"]) * n
+
+    autodiff.check_grads(f, ({"a": x}, 2.0))
+    assert set(seen) == {DeviceArray}
+    wrong = autodiff.custom_jvp(np.sin)
+    wrong.defjvp(lambda xs, ts: (np.sin(xs[0]), ts[0] * xs[0]))
+    with pytest.raises(AssertionError, match=r"order 1, fwd: the derivative of result with respect to args\[0\]"):
+        autodiff.check_grads(wrong, (x,), order=1)

@@ -81,7 +81,7 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if name.split(".")[0] not in {"autodiff", "numpy", "scipy", "contextlib"}:
+        if name.split(".")[0] not in {"autodiff", "numpy", "scipy", "contextlib", "cupy", "cupyx"}:
             return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})"
         if frame.f_back is None:
             break

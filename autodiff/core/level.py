@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import importlib
 import itertools
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,8 @@ class Level:
     __slots__ = ("__weakref__", "closed", "depth", "transform", "users")
 
     def __init__(self, transform: str) -> None:
+        if "cupy" in sys.modules:
+            importlib.import_module("autodiff.core.cupy_functions").teach()
         self.depth = _next_depth()
         self.closed = False
         self.users = 1  # the transform itself, and every recomputation that reopened it
@@ -61,6 +65,12 @@ class Level:
             if hidden is None:
                 raise
             raise hidden from None
+        except TypeError as error:
+            refusal = importlib.import_module("autodiff.core.cupy_functions").refusal if "cupy" in sys.modules else None
+            said = refusal and refusal(error)
+            if said is None:
+                raise
+            raise said from error
         finally:
             _release(self)
             # Not the tuple from before: generators may end their transforms in another order than they began.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodiff.core.backend import array_of, is_array, made, on_host
 from autodiff.core.errors import describe, missing_rule, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import Tracer
@@ -228,15 +229,28 @@ def _build(x: Any, dtype: Any, copy: bool | None, name: str) -> Any:
     return np.copy(y) if y is x and copy else y
 
 
-def _stacked(x: Any) -> Any:
+def _stacked(x: Any, like: Any = None) -> Any:
     if not is_traced(x):
-        return np.asarray(x)
+        return np.asarray(x) if on_host(like) else _placed(x, like)
     if isinstance(x, Tracer):
         return x
-    parts = [_stacked(part) for part in x]
+    like = first_traced(x) if like is None else like
+    parts = [_stacked(part, like) for part in x]
     if any(shape_of(part) != shape_of(parts[0]) for part in parts):
         raise ValueError(
             f"autodiff.numpy.array: a list holds {', '.join(dict.fromkeys(map(describe, parts)))}{user_line()}; the "
             "entries of one list must have one shape (np.concatenate joins parts of different lengths)."
         )
     return np.stack(parts)
+
+
+def _placed(x: Any, like: Any) -> Any:
+    """Return an entry that is not traced where the traced one `like` lives: numbers alone may go there."""
+    if isinstance(x, (list, tuple)) and not _numbers(x):
+        return np.stack([_placed(part, like) for part in x])
+    return array_of(x) if is_array(x) else made(np.asarray, like, x)
+
+
+def _numbers(x: Any) -> bool:
+    """Whether nested lists hold numbers alone."""
+    return all(map(_numbers, x)) if isinstance(x, (list, tuple)) else isinstance(x, (int, float, complex, np.generic))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from autodiff import tree
-from autodiff.core.errors import describe
+from autodiff.core.backend import adopted
+from autodiff.core.errors import DeviceError, describe
 from autodiff.core.spec import dtype_of, is_inexact, shape_of
+from autodiff.device import device_put, move, place
 from autodiff.transforms._boundary import check_callable
 from autodiff.transforms._report import Comparison, compared, table
 from autodiff.transforms.forward import jvp
@@ -51,7 +53,8 @@ def check_grads(
         A function of real or complex arrays, written with NumPy; any trees in and out. It must be smooth within
         ``2 * eps`` of `args`.
     args : sequence of trees of arrays
-        The point, one entry for each argument of `f`. Integers inside containers are left alone.
+        The point, one entry for each argument of `f`. Integers inside containers are left alone. Arrays on a device
+        stay there while `f` runs.
     order : int
         The highest order of derivative to check.
     modes : sequence of "fwd" and "rev"
@@ -129,16 +132,24 @@ def _program(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Program, lis
     if not active:
         raise TypeError("check_grads: the arguments hold no floating-point array, so there is nothing to check.")
     names = structure.paths("args")
+    # Directions are drawn and numbers compared on the host; moving to the device and back is part of the program.
+    places = {i: place(adopted(leaves[i])) for i in active}
+    for i in active:
+        if places[i] == "elsewhere":
+            raise DeviceError(
+                f"check_grads: {names[i]} ({describe(leaves[i])} of {type(leaves[i]).__module__}) has no way back once "
+                "it is moved to the host; check the function with NumPy arrays (autodiff.device_put(x, 'cpu'))."
+            )
 
     def program(*xs: Any) -> list[Any]:
         full = list(leaves)
         for i, x in zip(active, xs, strict=True):
-            full[i] = x
-        return [y for y in tree.leaves(f(*tree.unflatten(structure, full))) if is_inexact(y)]
+            full[i] = move(x, target=places[i], source="cpu")
+        return [device_put(y, "cpu") for y in tree.leaves(f(*tree.unflatten(structure, full))) if is_inexact(y)]
 
     results, result = tree.flatten(f(*tree.unflatten(structure, leaves)))
     outputs = [name for name, y in zip(result.paths("result"), results, strict=True) if is_inexact(y)]
-    return program, [leaves[i] for i in active], [names[i] for i in active], outputs
+    return program, [device_put(leaves[i], "cpu") for i in active], [names[i] for i in active], outputs
 
 
 def _as_float(x: Any) -> Any:

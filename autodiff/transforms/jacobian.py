@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff import tree
+from autodiff.core.backend import made, on_host
 from autodiff.core.batching import Batched, BatchLevel
 from autodiff.core.errors import DifferentiationError, MissingRuleError, describe
 from autodiff.core.reverse import pull_back, push_forward, reachable
@@ -181,9 +182,7 @@ def _check_kinds(name: str, positions: Sequence[int], run: Linearised) -> None:
 
 def _units(like: Any, first: int, last: int) -> Any:
     """Unit arrays of the shape and dtype of `like`, from number `first` to before number `last`, along a first axis."""
-    n = math.prod(shape_of(like))
-    units = np.zeros((last - first, n), dtype_of(like))
-    units[np.arange(last - first), np.arange(first, last)] = 1
+    units = made(np.eye, like, last - first, math.prod(shape_of(like)), first, dtype_of(like))
     return units.reshape(last - first, *shape_of(like))
 
 
@@ -220,7 +219,7 @@ def _work(run: Linearised) -> int:
 
 
 def _zeros(y: Any, x: Any, dtype: Any) -> Any:
-    return np.zeros((*shape_of(y), *shape_of(x)), dtype)[()]
+    return made(np.zeros, x if on_host(y) else y, (*shape_of(y), *shape_of(x)), dtype)[()]
 
 
 def _columns(run: Linearised) -> list[list[Any]]:
