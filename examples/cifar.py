@@ -252,7 +252,7 @@ def two_convolutions(run: Run) -> list[Row]:
     note = f"{outcome.steps:,} steps"
     with run.picture() as ax:
         ax.plot(nn.history.smooth(outcome.curve))
-        ax.set(xlabel="step", ylabel="training loss, smoothed")
+        ax.set(title="Two convolutions learn photos", xlabel="step", ylabel="training loss, smoothed")
     return [
         *[Row(f"parameters of {name}", text, f"{n:,}") for name, text, n in zip(
             ("conv 5x5", "conv 3x3", "full"), ("4,864", "36,928", "40,970"), sizes, strict=True)],
@@ -289,7 +289,11 @@ def six_configurations(run: Run) -> list[Row]:
     with run.picture() as ax:
         for number in (1, 2, 3, 4, 5):
             ax.plot(nn.history.smooth(curves[number]), label=f"configuration {number}")
-        ax.set(xlabel="step", ylabel="training loss, smoothed")
+        ax.set(
+            title="Five networks learn photos; the sixth has another loss",
+            xlabel="step",
+            ylabel="training loss, smoothed",
+        )
         ax.legend()
     return rows
 
@@ -333,7 +337,7 @@ def with_and_without(run: Run) -> list[Row]:
     with run.picture() as ax:
         for (name, curve), style in zip(curves.items(), ("-", "--"), strict=True):
             ax.plot(nn.history.smooth(curve), style, label=name)
-        ax.set(xlabel="step", ylabel="training loss, smoothed")
+        ax.set(title="With and without batch normalisation", xlabel="step", ylabel="training loss, smoothed")
         ax.legend()
     last = {name: float(np.mean(curve[-max(1, len(curve) // 10) :])) for name, curve in curves.items()}
     faster = next(

@@ -12,11 +12,29 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PALETTE", "Run"]
+__all__ = ["PALETTE", "Run", "tidy"]
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, which colour-blind readers can tell apart; the style's cycle."""
+
+
+def tidy(axes: Any) -> None:
+    """Frame what has no ticks, and write plain numbers (0.6, 2) on logarithmic axes of less than two decades."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    shown = axes.spines.left.get_visible() or axes.spines.bottom.get_visible()
+    if shown and not len(axes.get_xticks()) and not len(axes.get_yticks()):
+        axes.spines[:].set(visible=True, color="0.8", linewidth=0.8)
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        if axis.get_scale() == "log" and low > 0 and high < 100 * low:
+            axis.set_major_formatter(Plain())
+            axis.set_minor_formatter(Plain(minor_thresholds=(2, 0.4)))
 
 
 @dataclasses.dataclass
@@ -94,6 +112,8 @@ class Run:
             size = subplots.pop("figsize", None)
             figure = Figure(figsize=size, layout="constrained")
             yield figure.subplots(**subplots)
+            for axes in figure.axes:
+                tidy(axes)
             if self.out is not None:
                 self.out.mkdir(parents=True, exist_ok=True)
                 path = self.out / f"{'-'.join(filter(None, (self.id.replace('/', '-'), name)))}.png"

@@ -81,6 +81,21 @@ def test_pictures_go_where_they_are_asked_for(tmp_path):
     assert silent.pictures == []
 
 
+def test_short_logarithmic_axes_have_plain_numbers_and_images_a_frame():
+    with Run("lecture/L1").picture(ncols=3) as (short, long, image):
+        short.semilogy([0.35, 2.3])
+        long.semilogy([0.01, 20])
+        image.imshow([[0, 1]])
+        image.set(xticks=[], yticks=[])
+    figure = short.figure
+    figure.canvas.draw()
+    labels = [[t.get_text() for t in ax.yaxis.get_ticklabels(which="both")] for ax in (short, long)]
+    assert {"0.4", "1", "2"} <= set(labels[0])
+    assert any("10^" in text for text in labels[1])
+    assert image.spines.top.get_visible()
+    assert not short.spines.top.get_visible()
+
+
 @pytest.fixture
 def one_program(monkeypatch, tmp_path):
     """A catalogue of one row, whose program is `examples.report.fake`; its rows are what the test puts there."""

@@ -94,13 +94,13 @@ def _draw_difficulties(run: Run, paths: Any, valleys: Any, beside: Any, steered:
         for (rate, path), colour in zip(paths.items(), PALETTE, strict=False):
             bowl.plot(path[:8], path[:8] ** 2, "o-", ms=4, lw=1, color=colour, label=f"rate {rate:g}")
         bowl.set(title="Learning rates", xlabel="x", ylabel="$x^2$", xlim=(-2.8, 2.8), ylim=(-0.3, 12))
-        bowl.legend(loc="upper center")
+        bowl.legend(loc="center", frameon=True, framealpha=1)
         x = np.linspace(-2.1, 1.9, 200)
         curve.plot(x, two_valleys(x), color="0.6")
         for path, colour, name in zip(valleys, PALETTE[1:], ("from 1.6", "from -0.1"), strict=False):
             curve.plot(path, two_valleys(path), "o-", ms=4, lw=1, color=colour, label=name)
         curve.set(title="Local minima", xlabel="x", ylabel="f(x)")
-        curve.legend(loc="upper center")
+        curve.legend(loc="lower center")
         contours(ridge, saddle, (-1.2, 1.2), (-1.2, 1.2))
         ridge.plot(*beside.T, "o-", ms=3, lw=1, color=PALETTE[1], label="0.0001 beside the ridge")
         ridge.set(title="A saddle holds descent up", xlabel="x", ylabel="y")
