@@ -48,6 +48,9 @@ class Operation:
         Whether it is linear in several of them at once (``add``), not just in each (``multiply``).
     joint_jvp : callable or None
         ``joint_jvp(ts, y, *args)``: the whole tangent at once, where that is cheaper than a sum of contributions.
+    joint_vjp : callable or None
+        ``joint_vjp(ct, wanted, y, *args, **params)``: what `vjps` return for the arguments that are `wanted` (a tuple
+        of booleans; the others' entries are not read), where they share work.
     marks : sequence of callable or None
         ``marks[i](y, *args)``: mask of the entries in which argument `i` was not chosen (`where`, `maximum`).
     cuts : bool
@@ -70,6 +73,7 @@ class Operation:
         "elementwise",
         "fn",
         "joint_jvp",
+        "joint_vjp",
         "jointly",
         "jvps",
         "linear_args",
@@ -97,6 +101,7 @@ class Operation:
         linear_args: frozenset[int] = frozenset(),
         jointly: bool = False,
         joint_jvp: Rule | None = None,
+        joint_vjp: Rule | None = None,
         marks: Sequence[Rule | None] | None = None,
         cuts: bool = False,
         shape: Callable[..., Any] | None = None,
@@ -120,6 +125,7 @@ class Operation:
         self.linear_args = linear_args
         self.jointly = jointly
         self.joint_jvp = joint_jvp
+        self.joint_vjp = joint_vjp
         self.marks = tuple(marks) if marks is not None else None
         self.cuts = cuts
         self.shape_rule = shape

@@ -222,6 +222,8 @@ def pull_step(node: Node, ct: Any, sums: Adjoints) -> None:
         pull_elementwise(node, ct, sums)
     elif hasattr(op, "sweep"):
         op.sweep(node, ct, sums)  # its own backward step, where it can do better than its rules
+    elif op.joint_vjp is not None:
+        pull_jointly(node, full(drop_marks(ct), node), sums)
     else:
         pull_structure(node, ct, sums)
 
@@ -248,6 +250,16 @@ def pull_call(node: Node, cts: list[Any], sums: Adjoints) -> None:
     for parent, c in zip(node.parents, node.op.pull(cts), strict=True):
         if parent is not None and c is not None:
             sums.add(parent, conform(c, parent))
+
+
+def pull_jointly(node: Node, ct: Any, sums: Adjoints) -> None:
+    """Pull an adjoint through a step whose contributions to its arguments share work."""
+    parents = node.parents
+    wanted = tuple([p is not None for p in parents])
+    contributions = node.op.joint_vjp(ct, wanted, node.result(), *node.operands(), **node.params)
+    for parent, c in zip(parents, contributions, strict=True):
+        if parent is not None:
+            sums.add(parent, conform(c, parent), fresh=c is not ct)
 
 
 def pull_structure(node: Node, ct: Any, sums: Adjoints) -> None:

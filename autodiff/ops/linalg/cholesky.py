@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from autodiff.core import Operation, Sample, Spec, implements
 from autodiff.core.backend import made
 from autodiff.core.batching import stacked
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.linalg.common import adjoint, hermitian, quiet, square, triangle
+from autodiff.ops.linalg.common import MASKED, adjoint, hermitian, quiet, square, triangle
 from autodiff.ops.linalg.lapack import available, swept
 from autodiff.ops.linalg.triangular import solve_triangular
 from autodiff.ops.products import conjugated
@@ -18,10 +19,21 @@ from autodiff.ops.products import conjugated
 __all__ = ["cholesky"]
 
 
+def _halves(x: Any, n: int) -> Any:
+    """Weights of a lower triangle with half the diagonal, where `x` is and of its dtype."""
+    return made(np.tri, x, n, dtype=dtype_of(x)) - made(np.eye, x, n, dtype=dtype_of(x)) / 2
+
+
+@functools.lru_cache(maxsize=16)
+def _half_triangle(n: int, char: str) -> Any:
+    weights = _halves(np.zeros(0, char), n)
+    weights.flags.writeable = False
+    return weights
+
+
 def _halved(x: Any) -> Any:
     """Lower triangle with half the diagonal."""
-    n = shape_of(x)[-1]
-    return x * (made(np.tri, x, n, dtype=dtype_of(x)) - made(np.eye, x, n, dtype=dtype_of(x)) / 2)
+    return x * _halves(x, shape_of(x)[-1])
 
 
 def _sandwich(factor: Any, x: Any) -> Any:
@@ -36,8 +48,7 @@ def _tangent(t: Any, y: Any, _a: Any) -> Any:
 def _plain_cotangent(ct: Any, y: Any) -> Any:
     """The same of plain arrays, with one inverse in place of two systems."""
     half = adjoint(y) @ conjugated(ct)
-    half *= made(np.tri, y, y.shape[-1], dtype=y.dtype)
-    np.einsum("...ii->...i", half)[...] *= 0.5
+    half *= _half_triangle(y.shape[-1], y.dtype.char) if y.shape[-1] <= MASKED else _halves(y, y.shape[-1])
     if available(y, half):
         return triangle(swept(y, half), lower=True)
     inverse = quiet(np.linalg.inv, y)

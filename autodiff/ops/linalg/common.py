@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "MASKED",
     "Memo",
     "adjoint",
     "counted",
@@ -31,6 +33,7 @@ __all__ = [
     "held",
     "hermitian",
     "matrices",
+    "noticed",
     "numbers",
     "quiet",
     "ratio",
@@ -41,6 +44,9 @@ __all__ = [
     "triangle",
     "watched",
 ]
+
+
+MASKED = 512  # rows up to which masks of triangles are kept
 
 
 # -- checks --------------------------------------------------------------------------------------------------
@@ -91,7 +97,7 @@ def real_spec(shape: tuple[int, ...], dtype: Any) -> Spec:
 
 def adjoint(x: Any) -> Any:
     """Conjugate transpose of each matrix."""
-    return swapped(conjugated(x))
+    return x.mT if type(x) is np.ndarray and x.dtype.kind != "c" else swapped(conjugated(x))
 
 
 class Memo:
@@ -133,23 +139,38 @@ def quiet(function: Callable[..., Any], a: Any, *rest: Any) -> Any:
 # -- a triangle that stands for a Hermitian matrix -----------------------------------------------------------
 
 
-def _tri(x: Any, k: int, *, lower: bool) -> Any:
-    return np.tril(x, -k) if lower else np.triu(x, k)
+@functools.lru_cache(maxsize=16)
+def _strict(n: int, lower: bool) -> Any:
+    """Mask of a triangle without its diagonal."""
+    found = np.tri(n, k=-1, dtype=bool)
+    found = found if lower else found.T
+    found.flags.writeable = False
+    return found
+
+
+def _tri(x: Any, *, lower: bool) -> Any:
+    if type(x) is not np.ndarray or x.shape[-1] > MASKED:
+        return np.tril(x, -1) if lower else np.triu(x, 1)
+    return np.where(_strict(x.shape[-1], lower), x, x.dtype.type(0))
 
 
 def _with_diagonal(strict: Any, x: Any) -> Any:
     """Strict triangle, or sum of two, with the real diagonal of `x`."""
-    np.einsum("...ii->...i", strict)[...] = np.einsum("...ii->...i", x).real
+    if type(strict) is np.ndarray and strict.flags.c_contiguous:
+        n = strict.shape[-1]
+        strict.reshape(*strict.shape[:-2], n * n)[..., :: n + 1] = x.diagonal(0, -2, -1).real
+    else:
+        np.einsum("...ii->...i", strict)[...] = np.einsum("...ii->...i", x).real
     return strict
 
 
 def _completed(x: Any, lower: bool) -> Any:
-    strict = _tri(x, 1, lower=lower)
+    strict = _tri(x, lower=lower)
     return _with_diagonal(strict + adjoint(strict), x)
 
 
 def _doubled(x: Any, lower: bool) -> Any:
-    return _with_diagonal(_tri(x + adjoint(x), 1, lower=lower), x)
+    return _with_diagonal(_tri(x + adjoint(x), lower=lower), x)
 
 
 def _square_samples(rng: np.random.Generator) -> list[Sample]:
@@ -177,7 +198,7 @@ _triangle: Operation = linear(
 
 def triangle(x: Any, *, lower: bool) -> Any:
     """Transpose of `hermitian`: both triangles in one."""
-    return _triangle(x, lower=lower)
+    return _doubled(x, lower) if type(x) is np.ndarray else _triangle(x, lower=lower)
 
 
 # -- quotients by gaps that may be zero ----------------------------------------------------------------------
@@ -250,8 +271,14 @@ def steady(c: Any, grouped: Any) -> tuple[Any, Any]:
     return np.where(hold, ratio(c, real_spec((), dtype_of(c)).dtype.type(0)), c), hold
 
 
-def _noticed(ct: Any, grouped: Any) -> Any:
+def noticed(ct: Any, grouped: Any) -> Any:
     """Adjoints in which a weight that is 0 by chance can be told from one that nobody gave: it is not quite 0."""
+    if type(ct) is np.ndarray or (type(grouped) is np.ndarray and not grouped.any()):
+        return ct
+    return _noticed(ct, grouped)
+
+
+def _noticed(ct: Any, grouped: Any) -> Any:
     tiny = np.finfo(dtype_of(ct)).tiny
     return ct + np.where(np.logical_and(grouped, np.logical_not(read(ct))), tiny, dtype_of(ct).type(0))
 
@@ -267,7 +294,7 @@ _counted = elementwise(
     _itself,
     lambda t, _y, _x, _grouped: t,
     None,
-    transposes=(lambda ct, _y, _x, grouped: ct if type(ct) is np.ndarray else _noticed(ct, grouped), None),
+    transposes=(lambda ct, _y, _x, grouped: noticed(ct, grouped), None),
     name="counted_values",
     linear_args=(0,),
     samples=lambda rng: [Sample((rng.normal(size=(2, 3)), np.zeros((2, 3), bool)))],

@@ -19,6 +19,7 @@ from autodiff.core import Operation, Sample, Spec, implements
 from autodiff.core.batching import stacked
 from autodiff.core.linear import transposed_rule
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.core.variable import Call, Variable, record_call
 from autodiff.ops.linalg.cholesky import positive
 from autodiff.ops.linalg.common import (
     Memo,
@@ -28,6 +29,7 @@ from autodiff.ops.linalg.common import (
     grouped,
     held,
     hermitian,
+    noticed,
     ratio,
     real_spec,
     rounding,
@@ -110,11 +112,17 @@ _turned_back = transposed_rule(lambda t, v, w, _a, lower: _vectors_change(t, v, 
 def _cotangent(ct: Any, y: Any, _a: Any, lower: bool, known: Memo) -> Any:
     (w, v), (c, g) = _taken_apart(y), _taken_apart(ct)
     if type(y) is type(ct) is np.ndarray:
-        if not g.any():
-            return _weighted(c, v, w, lower)
-        if y.dtype.kind != "c" and _differ(w):
-            return _plain_cotangent(c, g, v, w, lower)
+        return _real_cotangent(c, g, v, w, _a, lower)
     return _weighted(c, v, w, lower) + _turned_back(g, v, w, _a, lower=lower)
+
+
+def _real_cotangent(c: Any, g: Any, v: Any, w: Any, a: Any, lower: bool) -> Any:
+    """Of plain arrays."""
+    if not g.any():
+        return _weighted(c, v, w, lower)
+    if v.dtype.kind != "c" and _differ(w):
+        return _plain_cotangent(c, g, v, w, lower)
+    return _weighted(c, v, w, lower) + _turned_back(g, v, w, a, lower=lower)
 
 
 def _plain_cotangent(c: Any, g: Any, v: Any, w: Any, lower: bool) -> Any:
@@ -131,6 +139,32 @@ def _differ(w: Any) -> bool:
     """Whether no two eigenvalues of a matrix are one but for rounding."""
     bound = rounding(w) * np.max(np.abs(w), axis=-1, keepdims=True, initial=0)
     return bool(np.all(np.diff(w) > bound))
+
+
+class _Decomposition(Call):
+    """The decomposition of a plain array by one level: a step with two results, at a third of the operation's price."""
+
+    name = "eigh"
+
+    def __init__(self, a: Any, w: Any, v: Any, lower: bool) -> None:
+        self.known = a, w, v
+        self.lower = lower
+
+    def push(self, ts: list[Any]) -> list[Any]:
+        """Tangents of eigenvalues and eigenvectors."""
+        _, w, v = self.known
+        return [_values_change(ts[0], v, w, self.lower), _vectors_change(ts[0], v, w, self.lower)]
+
+    def pull(self, cts: list[Any]) -> list[Any]:
+        """Adjoint of the matrix."""
+        (a, w, v), lower = self.known, self.lower
+        c = np.zeros_like(w) if cts[0] is None else cts[0]
+        if cts[1] is None and type(c) is np.ndarray:
+            return [_weighted(c, v, w, lower)]
+        g = np.zeros_like(v) if cts[1] is None else cts[1]
+        if type(c) is type(g) is np.ndarray:
+            return [_real_cotangent(c, g, v, w, a, lower)]
+        return [_weighted(noticed(c, grouped(w)), v, w, lower) + _turned_back(g, v, w, a, lower=lower)]
 
 
 # -- operations ----------------------------------------------------------------------------------------------
@@ -177,6 +211,9 @@ def _lower(name: str, uplo: Any) -> bool:
 def eigh(a: Any, UPLO: Any = "L") -> Any:  # noqa: N803 - NumPy's name
     """Eigenvalues and eigenvectors of the Hermitian matrix of which `a` holds a triangle."""
     a, lower, known = square("np.linalg.eigh", a), _lower("np.linalg.eigh", UPLO), Memo()
+    if type(a) is Variable and type(a.primal) is np.ndarray and not a.level.closed:
+        w, v = np.linalg.eigh(a.primal, UPLO)
+        return _RESULT(*record_call(a.level, _Decomposition(a.primal, w, v, lower), [a.node], [w, v]))
     w, v = _taken_apart(_both(a, lower=lower, known=known))
     return _RESULT(counted(w, grouped(w)), v)
 

@@ -61,17 +61,12 @@ def inv(a: Any) -> Any:
 
 
 class Solver:
-    """What the solutions with one matrix share: its factors, and a solution with the transpose that is needed twice.
+    """The factors of the matrix of some solutions, kept for the next."""
 
-    The adjoint of b is such a solution, and that of a its product with the result; the two rules ask for it one after
-    the other. Only the first may leave it here: what the second returns belongs to whoever gets it, and may change.
-    """
-
-    __slots__ = ("factors", "last")
+    __slots__ = ("factors",)
 
     def __init__(self) -> None:
         self.factors: tuple[Any, Any] = (None, None)
-        self.last: tuple[Any, Any, Any] | None = None
 
     def __repr__(self) -> str:
         return "·"
@@ -82,18 +77,11 @@ class Solver:
             return np.linalg.solve(a, b)
         return self._factors(a).solution(b, transposed=False)
 
-    def transposed(self, a: Any, b: Any, *, keep: bool) -> Any:
-        """Solve with the transpose of `a`. The right-hand side is copied: its owner may write to it later."""
-        last, self.last = self.last, None
-        if last is not None and last[0] is a and np.array_equal(last[1], b):
-            x = last[2]
-        elif available(a, b):
-            x = self._factors(a).solution(b, transposed=True)
-        else:
-            x = np.linalg.solve(swapped(a), b)
-        if keep:
-            self.last = a, b.copy(), x
-        return x
+    def transposed(self, a: Any, b: Any) -> Any:
+        """Solve with the transpose of `a`."""
+        if not available(a, b):
+            return np.linalg.solve(swapped(a), b)
+        return self._factors(a).solution(b, transposed=True)
 
     def _factors(self, a: Any) -> Factors:
         at, found = self.factors
@@ -101,6 +89,12 @@ class Solver:
             found = Factors(a)
             self.factors = a, found
         return found  # type: ignore[no-any-return]
+
+
+def _adjoints(ct: Any, wanted: tuple[bool, bool], y: Any, a: Any, _b: Any, known: Solver) -> tuple[Any, Any]:
+    """Adjoints of the matrix and of the right-hand side: one solution with the transpose gives both."""
+    of_b = _solve_t(a, ct, known=known)
+    return -of_b @ swapped(y) if wanted[0] else None, of_b
 
 
 def _solve_shape(a: Any, b: Any, known: Solver) -> Spec:
@@ -121,9 +115,10 @@ _solve: Operation = Operation(
         lambda t, _y, a, _b, known: _solve(a, t, known=known),
     ),
     vjps=(
-        lambda ct, y, a, _b, known: -(_solve_t(a, ct, known=known, keep=True) @ swapped(y)),
-        lambda ct, _y, a, _b, known: _solve_t(a, ct, known=known, keep=False),
+        lambda ct, y, a, _b, known: -_solve_t(a, ct, known=known) @ swapped(y),
+        lambda ct, _y, a, _b, known: _solve_t(a, ct, known=known),
     ),
+    joint_vjp=_adjoints,
     linear_args=frozenset({1}),
     samples=_solve_samples,
     batch=stacked(2),
@@ -133,19 +128,19 @@ _solve: Operation = Operation(
 
 _solve_t: Operation = Operation(
     "solve_transposed",
-    lambda a, b, known, keep: known.transposed(a, b, keep=keep),
+    lambda a, b, known: known.transposed(a, b),
     jvps=(
-        lambda t, y, a, _b, known, keep: -_solve_t(a, swapped(t) @ y, known=known, keep=False),
-        lambda t, _y, a, _b, known, keep: _solve_t(a, t, known=known, keep=False),
+        lambda t, y, a, _b, known: -_solve_t(a, swapped(t) @ y, known=known),
+        lambda t, _y, a, _b, known: _solve_t(a, t, known=known),
     ),
     vjps=(
-        lambda ct, y, a, _b, known, keep: -(y @ swapped(_solve(a, ct, known=known))),
-        lambda ct, _y, a, _b, known, keep: _solve(a, ct, known=known),
+        lambda ct, y, a, _b, known: -(y @ swapped(_solve(a, ct, known=known))),
+        lambda ct, _y, a, _b, known: _solve(a, ct, known=known),
     ),
     linear_args=frozenset({1}),
-    samples=lambda rng: [Sample(s.args, {**s.params, "keep": False}) for s in _solve_samples(rng)],
+    samples=_solve_samples,
     batch=stacked(2),
-    shape=lambda a, b, known, keep: _solve_shape(a, b, known),
+    shape=_solve_shape,
 )
 
 
