@@ -251,3 +251,35 @@ def test_bins_and_partitions_of_batches():
         jvp(lambda z: z * np.digitize(z, [0.0]), (V + 1j,), (V + 0j,))
     with pytest.raises(MissingRuleError, match="order="):
         grad(lambda x: np.sum(x * np.argpartition(x, 1, order="a")))(V)
+
+
+def _copied_where(condition, x):
+    y = x * x
+    np.copyto(y, x, where=condition)
+    return y
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.ndarray.tolist], ids=["list", "tuple", "nested lists"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda c, x: np.where(c, x, x * x),
+        lambda c, x: np.where(c, 2.0, x),
+        lambda c, x: np.select([c, np.ones(x.shape, bool)], [x * x, x]),
+        lambda c, x: np.sum(x, axis=0, where=c),
+        lambda c, x: np.nanmean(np.where(c, np.nan, x)),
+        _copied_where,
+    ],
+    ids=["where", "where constant", "select", "sum where", "nanmean", "copyto"],
+)
+def test_conditions_may_be_lists(f, kind):
+    x = np.random.default_rng(3).normal(size=(3, 4))
+    condition = x > 0
+    t, w = np.cos(x), np.cos(np.arange(f(condition, x).size)).reshape(f(condition, x).shape)
+    given = kind(condition)
+    want = vjp(lambda x: f(condition, x), x)
+    got = vjp(lambda x: f(given, x), x)
+    np.testing.assert_array_equal(got[0], want[0])
+    np.testing.assert_array_equal(got[1](w)[0], want[1](w)[0])
+    assert jvp(lambda x: np.sum(w * f(given, x)), (x,), (t,))[1] == pytest.approx(np.sum(want[1](w)[0] * t))
+    check_grads(lambda x: f(given, x), (x,), order=2)

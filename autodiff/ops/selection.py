@@ -9,15 +9,16 @@ import numpy as np
 
 from autodiff.core import Spec, Tracer, constant, elementwise, implements, install_method
 from autodiff.core.assignment import copied
-from autodiff.core.batching import Batched, along, spread
-from autodiff.core.errors import ShapeOnlyError, describe, missing_rule, user_line
+from autodiff.core.batching import Batched, all_values, along, each, mapped, spread
+from autodiff.core.errors import BatchingError, ShapeOnlyError, describe, missing_rule, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import OUT, concrete
+from autodiff.ops.gather import SLOT, position, scatter
 from autodiff.ops.indexing import scatter_add
-from autodiff.ops.joining import concatenate, stack
+from autodiff.ops.joining import as_array, stack
 from autodiff.ops.reductions import NOT_GIVEN
 
-__all__ = ["choose", "clip", "nan_to_num", "partition", "piecewise", "select", "sort", "where"]
+__all__ = ["choose", "clip", "nan_to_num", "partition", "select", "sort", "where"]
 
 
 def _array(a: Any) -> Any:
@@ -43,7 +44,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
         return np.nonzero(condition)
     if x is None or y is None:
         raise ValueError("np.where: give both x and y, or neither.")
-    return _where(condition, _array(x), _array(y))
+    return _where(_array(condition), _array(x), _array(y))
 
 
 @implements(np.clip)
@@ -169,9 +170,19 @@ def argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", or
     return _argpartition(a, kth=_known("np.argpartition", kth), axis=axis, kind=kind)
 
 
+_lexsort = constant(
+    lambda *keys, axis: np.lexsort(keys, axis),
+    name="lexsort",
+    shape=lambda *keys, axis: Spec(shape_of(keys[0]), np.intp),
+    batch=each,
+)
+
+
 @implements(np.lexsort)
 def lexsort(keys: Any, axis: int = -1) -> Any:
     """Positions that sort by several keys: a constant."""
+    if any(mapped(k) for k in (keys if isinstance(keys, (list, tuple)) else [keys])):
+        return _lexsort(*keys, axis=axis)
     keys = [_known("np.lexsort", k) for k in keys] if isinstance(keys, (list, tuple)) else _known("np.lexsort", keys)
     return np.lexsort(keys, axis)
 
@@ -183,11 +194,21 @@ def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
     return _searchsorted(a, _array(v), side=side)
 
 
+_digitize = constant(
+    np.digitize,
+    name="digitize",
+    shape=lambda x, bins, right: Spec(shape_of(x), np.intp),
+    batch=each,
+)
+
+
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     """Which bin each value belongs to: a constant."""
     if dtype_of(x).kind == "c":
         raise TypeError(f"np.digitize: complex numbers have no order ({describe(x)}).")
+    if mapped(bins):
+        return _digitize(x, bins, right=right)
     edges = np.asarray(_known("np.digitize", bins))
     np.digitize(np.zeros(0), edges)  # NumPy's own errors for edges that are in no order
     side = "left" if right else "right"
@@ -213,39 +234,15 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 @implements(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Choose the entry of the array whose number is given."""
-    a, n = np.asarray(_known("np.choose", a)), len(choices)
-    if mode == "raise" and np.any((a < 0) | (a >= n)):
+    a, n = position(a) if mapped(a) else np.asarray(_known("np.choose", a)), len(choices)
+    known = all_values(a)
+    if mode == "raise" and np.any((known < 0) | (known >= n)):
         raise ValueError(f"np.choose: an index is not between 0 and {n - 1}.")
     a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
     y = choices[0]
     for i in range(1, n):
         y = np.where(a == i, choices[i], y)
-    return np.broadcast_to(y, np.broadcast_shapes(a.shape, shape_of(y)))
-
-
-@implements(np.piecewise)
-def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
-    """Call functions on the entries where their conditions hold; where several do, the last counts."""
-    shape, dtype = shape_of(x), dtype_of(x)
-    one = not isinstance(condlist, (list, tuple, np.ndarray)) or np.ndim(condlist) == 0
-    one = one or (bool(shape) and np.ndim(condlist[0]) == 0)
-    conditions = [np.asarray(_known("np.piecewise", c), bool) for c in ([condlist] if one else condlist)]
-    functions = list(funclist)
-    if len(functions) == len(conditions) + 1:
-        conditions.append(~np.any(conditions, axis=0))
-    elif len(functions) != len(conditions):
-        raise ValueError(f"np.piecewise: {len(functions)} functions for {len(conditions)} conditions.")
-    parts: list[Any] = [np.zeros(1, dtype)]
-    position, count = np.zeros(shape, np.intp), 1  # of each entry of the result in the parts, one after another
-    for condition, f in zip(conditions, functions, strict=True):
-        n = int(np.count_nonzero(condition))
-        if n:
-            part = f(x[condition] if shape else np.reshape(x, (1,)), *args, **kw) if callable(f) else f
-            part = part if isinstance(part, Tracer) else np.asarray(part)
-            parts.append(np.broadcast_to(part, (n,)).astype(dtype))
-            position[condition] = np.arange(count, count + n)
-            count += n
-    return concatenate(parts)[position]
+    return np.broadcast_to(y, np.broadcast_shapes(shape_of(a), shape_of(y)))
 
 
 @implements(np.nan_to_num)
@@ -287,8 +284,27 @@ def _of_known(function: Any) -> Any:
     return on_values
 
 
-for _function in (np.nonzero, np.flatnonzero, np.argwhere, np.isin):
+for _function in (np.nonzero, np.flatnonzero, np.argwhere):
     implements(_function)(_of_known(_function))
+
+_isin = constant(
+    np.isin,
+    name="isin",
+    shape=lambda element, _test_elements, **_how: Spec(shape_of(element), bool),
+    batch=each,
+)
+
+
+@implements(np.isin)
+def isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Any:
+    """Whether elements are among others: a constant."""
+    element, test_elements = as_array(_array(element)), as_array(_array(test_elements))
+    if not (mapped(element) or mapped(test_elements)):
+        element, test_elements = _known("np.isin", element), _known("np.isin", test_elements)
+        return np.isin(element, test_elements, assume_unique, invert, kind=kind)
+    return _isin(element, test_elements, assume_unique=assume_unique, invert=invert, kind=kind)
 
 
 @implements(np.unique)
@@ -312,6 +328,8 @@ def unique(
 @implements(np.bincount)
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """Sum the weights of each number; they may be traced."""
+    if mapped(x):
+        return _bincount_of_each(position(x), weights, minlength)
     at = np.asarray(_known("np.bincount", x))
     if weights is None:
         return np.bincount(at, minlength=minlength)
@@ -319,6 +337,38 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
         raise ValueError(f"np.bincount: {shape_of(weights)} weights for {at.shape} numbers; both must have one axis.")
     length = len(np.bincount(at, minlength=minlength))
     return scatter_add(weights.astype(np.float64), index=at.astype(np.intp), shape=(length,))
+
+
+_counts = constant(
+    lambda x, length: np.bincount(x, minlength=length),
+    name="bincount",
+    shape=lambda _x, length: Spec((length,), np.intp),
+    batch=each,
+)
+
+
+def _bincount_of_each(at: Any, weights: Any, minlength: int) -> Any:
+    """The numbers of each example of a map; the result must have one length for all."""
+    known = np.reshape(all_values(at), (-1, shape_of(at)[0]))
+    if np.any(known < 0):
+        raise ValueError("np.bincount: the numbers must not be negative.")
+    lengths = np.maximum(np.max(known, axis=1, initial=-1) + 1, minlength)
+    length = int(np.max(lengths, initial=minlength))
+    if np.any(lengths != length):
+        raise BatchingError(
+            f"np.bincount: the results of the examples of a vmap would have {np.min(lengths)} to {length} entries"
+            f"{user_line()}. Give minlength={length}, or more, so that they have one length."
+        )
+    if weights is None:
+        return _counts(at, length=length)
+    return summed_at(as_array(weights).astype(np.float64), at, length)
+
+
+def summed_at(weights: Any, at: Any, length: int) -> Any:
+    """Sums of the weights at the same position, of positions that may differ between the examples of a map."""
+    if isinstance(at, Tracer):
+        return scatter(weights, at, pattern=(SLOT,), shape=(length,))
+    return scatter_add(weights, index=at, shape=(length,))
 
 
 def _clip_method(self: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:  # noqa: A002 - NumPy's names
