@@ -117,6 +117,6 @@ def constant_like(like: Any, shape: tuple[int, ...], dtype: Any, value: int) -> 
         return AbstractTracer(like.level, Spec(shape, dtype))
     make = np.ones if value else np.zeros
     if type(like) in HOST:
-        return make(shape, dtype)[()]
+        return make(shape, dtype) if shape else dtype.type(value)
     array = made(make, like, shape, dtype)
     return array[()] if type(array) is np.ndarray else array

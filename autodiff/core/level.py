@@ -16,6 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from autodiff.core.errors import leaked_tracer, unmasked
+from autodiff.core.memory import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,27 +55,42 @@ class Level:
         """Apply `op` to arguments of which at least one is a tracer of this level."""
         raise NotImplementedError
 
-    @contextlib.contextmanager
-    def running(self) -> Iterator[Level]:
+    def running(self) -> Extent:
         """Keep the level open for the extent of a ``with`` block, then close it for good."""
-        _active.set((*_active.get(), self))
-        try:
-            yield self
-        except ValueError as error:
-            hidden = unmasked(error)
-            if hidden is None:
-                raise
+        return Extent(self)
+
+
+class Extent:
+    """The ``with`` block of a running level; a class, because a generator would cost every gradient two microseconds."""
+
+    __slots__ = ("level",)
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+
+    def __enter__(self) -> Level:
+        _active.set((*_active.get(), self.level))
+        return self.level
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        mine = self.level
+        _release(mine)
+        # Not the tuple from before: generators may end their transforms in another order than they began.
+        _active.set(tuple([level for level in _active.get() if level is not mine]))
+        if isinstance(error, (ValueError, TypeError)):
+            _explain(error)
+
+
+def _explain(error: ValueError | TypeError) -> None:
+    """Raise the error that says more, where there is one."""
+    if isinstance(error, ValueError):
+        hidden = unmasked(error)
+        if hidden is not None:
             raise hidden from None
-        except TypeError as error:
-            refusal = importlib.import_module("autodiff.core.cupy_functions").refusal if "cupy" in sys.modules else None
-            said = refusal and refusal(error)
-            if said is None:
-                raise
+    elif "cupy" in sys.modules:
+        said = importlib.import_module("autodiff.core.cupy_functions").refusal(error)
+        if said is not None:
             raise said from error
-        finally:
-            _release(self)
-            # Not the tuple from before: generators may end their transforms in another order than they began.
-            _active.set(tuple([level for level in _active.get() if level is not self]))
 
 
 def _release(level: Level) -> None:
@@ -130,4 +146,7 @@ def bind(op: Operation, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return top.process(op, args, params)
     except TypeError:
         REFUSE[0](op.name, args)
+        raise
+    except MemoryError as error:
+        tell(error, op.name if top is None else None)
         raise

@@ -167,7 +167,7 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
                 if ct.shape != node.shape:
                     ct = full(ct, node)
                 c = op.vjps[0](ct, node, parent if x is None else x, **node.params)
-                if c.shape != parent.shape or c.dtype is not parent.dtype:
+                if (c.shape and c.shape != parent.shape) or c.dtype is not parent.dtype:
                     c = conform(c, parent)
                 if parent in of:
                     sums.add(parent, c)
@@ -189,19 +189,21 @@ def _base(x: Any) -> Any:
 
 def _own(x: Any, taken: set[int]) -> Any:
     """Copy an array whose memory another result or a seed uses, or that cannot be written to."""
-    if type(x) is not np.ndarray:
-        if type(x) in HOST or not foreign(x):
-            return x
-        root = x
-        while getattr(root, "base", None) is not None:
-            root = root.base
-        repeats = any(n > 1 and not s for n, s in zip(x.shape, x.strides, strict=True))
-        if repeats or id(root) in taken or id(x) in taken:
-            x = x.copy()
-        taken.add(id(root))
-    elif not x.flags.writeable or id(_base(x)) in taken:
+    if type(x) is np.ndarray:
+        base = x if x.base is None else _base(x)
+        if not x.flags.writeable or id(base) in taken:
+            x = base = x.copy()
+        taken.add(id(base))
+        return x
+    if type(x) in HOST or not foreign(x):
+        return x
+    root = x
+    while getattr(root, "base", None) is not None:
+        root = root.base
+    repeats = any(n > 1 and not s for n, s in zip(x.shape, x.strides, strict=True))
+    if repeats or id(root) in taken or id(x) in taken:
         x = x.copy()
-    taken.add(id(_base(x)))
+    taken.update((id(root), id(x)))
     return x
 
 
