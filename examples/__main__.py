@@ -16,13 +16,20 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from examples.catalogue import ENTRIES, Entry, find
+from examples.catalogue import ENTRIES, Entry, UnavailableError, find
 from examples.checks import check
 from examples.records import Record, measure, read_records, record, render
 from examples.report import print_table
 from examples.run import Run
 
 KINDS = ("network", "exact", "algorithm")
+
+
+def natural(text: str) -> int:
+    """Read a seed."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a seed is a whole number from 0 on, not {text!r}")
+    return int(text)
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -38,10 +45,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     run.add_argument("ids", nargs="+", metavar="ID", help="a system (lecture/L17) or a group (optimisers)")
     run.add_argument("--full", action="store_true", help="as long as in the text; otherwise seconds, at most a minute")
     run.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: only the group gpu-kernels so far")
-    run.add_argument("--seed", type=int, nargs="+", default=[0], help="one or several (default 0)")
+    run.add_argument("--seed", type=natural, nargs="+", default=[0], help="one or several (default 0)")
     run.add_argument("--out", type=Path, default=Path("runs/examples"), help="folder of pictures (runs/examples)")
     run.add_argument("--data-dir", type=Path, help="where to look for data before the other places")
-    run.add_argument("--record", action="store_true", help="keep what was measured for `report`")
+    run.add_argument("--record", action="store_true", help="keep what was measured in RESULTS.md")
 
     checks = commands.add_parser("check", help="all exact rows, and ten steps of everything else")
     checks.add_argument("ids", nargs="*", metavar="ID", help="only these systems or groups")
@@ -55,6 +62,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 def show(entries: list[Entry]) -> None:
     """Print rows of the catalogue, and how many of them are met."""
     records = read_records()
+    heads = ("id", "name", "group", "reported", "measured", "status")
+    print("{:13} {:44} {:21} {:24} {:24} {}".format(*heads))
     for entry in entries:
         known = records.get(entry.id)
         measured, status = (known.summary, known.status) if known else ("", "" if entry.program else "not yet")
@@ -70,6 +79,12 @@ def show(entries: list[Entry]) -> None:
 
 def run_all(options: argparse.Namespace) -> int:
     """Run what was asked for; 0 if nothing was missed."""
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"--out {options.out}: {error.strerror}") from error
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        raise UnavailableError(f"--data-dir {options.data_dir}: there is no such folder")
     missed = 0
     for entry in find(options.ids):
         if not entry.program:
@@ -86,6 +101,7 @@ def run_all(options: argparse.Namespace) -> int:
                 print(f"Picture: {path}")
             if options.record:
                 record(results[-1])
+                render()
         rows = Record(entry.kind, results).rows
         if len(results) > 1:
             print_table(f"{entry.id}: means of {len(results)} seeds (and their ranges)", rows)
@@ -105,9 +121,12 @@ def main(argv: list[str] | None = None) -> int:
             return run_all(options)
         if options.command == "check":
             return check(find(options.ids) if options.ids else list(ENTRIES.values()), options.quick, options.jobs)
-    except LookupError as error:
+    except UnavailableError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped; of this program nothing is kept.", file=sys.stderr)
+        return 130
     print(f"Wrote {render()}")
     return 0
 

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
     Program = Callable[[Run], list[Row]]
 
-__all__ = ["ENTRIES", "Entry", "find", "program"]
+__all__ = ["ENTRIES", "Entry", "UnavailableError", "find", "program"]
 
 FILE = Path(__file__).with_name("catalogue.tsv")
+
+
+class UnavailableError(LookupError):
+    """What is asked for is not to be had: a system, its program, a device, a package, a folder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +47,18 @@ class Entry:
 
         Raises
         ------
-        LookupError
+        UnavailableError
             If the row has none yet, or names one that does not exist or was not written for it.
         """
         if not self.program:
-            raise LookupError(f"{self.id} ({self.name}) has no program yet")
+            raise UnavailableError(f"{self.id} ({self.name}) has no program yet")
         module_name, _, name = self.program.rpartition(".")
         module = importlib.import_module(f"examples.{module_name}")
         function: Program | None = getattr(module, name, None)
         if function is None or self.id not in getattr(function, "systems", ()):
-            raise LookupError(f"examples/catalogue.tsv: {self.id} names {self.program}, which is not a program for it")
+            raise UnavailableError(
+                f"examples/catalogue.tsv: {self.id} names {self.program}, which is not a program for it"
+            )
         return function
 
 
@@ -97,7 +103,7 @@ def find(words: list[str]) -> list[Entry]:
 
     Raises
     ------
-    LookupError
+    UnavailableError
         If a word is neither; the message lists the ids that look like it.
     """
     found: list[Entry] = []
@@ -106,6 +112,6 @@ def find(words: list[str]) -> list[Entry]:
         if not rows:
             like = [system for system in ENTRIES if word.lower().split("/")[-1] in system.lower()]
             hint = f"; did you mean {', '.join(like[:6])}?" if like else "; `python -m examples list` shows them"
-            raise LookupError(f"there is no system or group {word!r}{hint}")
+            raise UnavailableError(f"there is no system or group {word!r}{hint}")
         found += rows
     return list(dict.fromkeys(found))

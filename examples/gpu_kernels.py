@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from examples.catalogue import program
+from examples.catalogue import UnavailableError, program
 from examples.report import Row, agreement
 
 if TYPE_CHECKING:
@@ -138,7 +138,9 @@ def gpu_rows(run: Run, name: str, reported: str, wrong: str | None) -> list[Row]
     if run.device == "cuda":
         here = on_device("devices", simulated=False)
         if not here["devices"]:
-            raise LookupError(f"--device cuda: {here['reason']}; without it the kernel runs under Numba's simulator")
+            raise UnavailableError(
+                f"--device cuda: {here['reason']}; without it the kernel runs under Numba's simulator"
+            )
         found = on_device(name, simulated=False)
         copies = f"{LAUNCH}; with both copies {found['with_copies']:.5f} s"
         time_row = Row("GPU, s", reported, f"{found['seconds']:.11f}", copies, wrong=wrong)

@@ -80,7 +80,7 @@ class Network:
     @property
     def note(self) -> str | None:
         """What to say where the weights are missing."""
-        return None if self.trained else "random weights"
+        return None if self.trained else "random weights: examples/pretrained.py says where the learned ones are"
 
 
 def fire(inputs: int, squeeze: int, expand: int, **options: Any) -> nn.Sequential:

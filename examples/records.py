@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from examples.catalogue import ENTRIES, Entry
+from examples.catalogue import ENTRIES, Entry, UnavailableError
 from examples.report import Row
+from nn.data import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ __all__ = ["Record", "Result", "measure", "read_records", "record", "render"]
 FILE = Path(__file__).with_name("measured.json")
 PAGE = Path(__file__).with_name("RESULTS.md")
 RANKS = ("missed", "short", "reached", "met", "compared", "shown")  # the first that applies is a system's status
+INSTALL = "pip install 'autodiff-engine[examples]' has what the programs need"
 SEEDS = 3  # so many runs must stand behind a mean that counts
 HEAD = """# Results
 
@@ -57,6 +59,7 @@ class Record:
 
     kind: str
     results: list[Result]
+    elsewhere: tuple[Record, ...] = ()  # on other devices
 
     @property
     def rows(self) -> list[Row]:
@@ -102,15 +105,22 @@ def measure(entry: Entry, run: Run) -> Result:
 
     Raises
     ------
-    LookupError
-        If there is no program, or it cannot run on the device that is asked for.
+    UnavailableError
+        If there is no program, it cannot run on the device that is asked for, or a package or data are missing.
     """
     program = entry.load()
     devices = getattr(program, "devices", ("cpu",))
     if run.device not in devices:
-        raise LookupError(f"{entry.id} ({entry.name}) runs on {' and '.join(devices)}, not on {run.device}")
+        raise UnavailableError(f"{entry.id} ({entry.name}) runs on {' and '.join(devices)}, not on {run.device}")
     start, worked = time.perf_counter(), time.process_time()
-    rows = program(run)
+    try:
+        rows = program(run)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("autodiff", "examples", "kernels", "nn"):
+            raise
+        raise UnavailableError(f"{entry.id} ({entry.name}): {error}; {INSTALL}") from error
+    except (DataError, FileNotFoundError) as error:
+        raise UnavailableError(f"{entry.id} ({entry.name}): {error}") from error
     seconds, worked = time.perf_counter() - start, time.process_time() - worked
     return Result(entry.id, rows, run.seed, run.full, run.device, run.data, round(seconds, 2), round(worked, 2))
 
@@ -138,9 +148,12 @@ def read_records() -> dict[str, Record]:
     records = {}
     for system, runs in _load().items():
         results = [Result(**{**run, "rows": [Row(**row) for row in run["rows"]]}) for run in runs.values()]
-        counting = [result for result in results if result.full] or results
-        counting = sorted(counting, key=lambda result: (result.device, result.seed))
-        records[system] = Record(ENTRIES[system].kind, counting)
+        found = []
+        for device in sorted({result.device for result in results}):  # the processor comes first
+            here = [result for result in results if result.device == device]
+            counting = [result for result in here if result.full] or here
+            found.append(Record(ENTRIES[system].kind, sorted(counting, key=lambda result: result.seed)))
+        records[system] = dataclasses.replace(found[0], elsewhere=tuple(found[1:]))
     return records
 
 
@@ -164,20 +177,27 @@ def _time(results: Sequence[Result]) -> str:
 
 
 def _lines(entry: Entry, record: Record) -> list[str]:
-    """Return the lines of a system's table."""
+    """Return the lines of a system: a table for each device."""
+    tables = [line for one in (record, *record.elsewhere) for line in _table(entry, one)]
+    return [f"### {entry.id}: {entry.name}", "", *tables]
+
+
+def _table(entry: Entry, record: Record) -> list[str]:
+    """Return the lines of a table."""
     first, seeds = record.results[0], [str(result.seed) for result in record.results]
     command = f"python -m examples run {entry.id}{' --full' if first.full else ''}"
     command += f" --device {first.device}" if first.device != "cpu" else ""
     facts = [f"`{command}`", f"seed {', '.join(seeds)}", _time(record.results), *([first.data] if first.data else [])]
-    lines = [f"### {entry.id}: {entry.name}", "", f"**{record.status}** - {'; '.join(facts)}", ""]
+    lines = [f"**{record.status}** - {'; '.join(facts)}", ""]
     lines += ["| | reported | measured | remark |", "|---|---|---|---|"]
     for row in record.rows:
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in row.cells)} |")
     return [*lines, ""]
 
 
-def render(path: Path = PAGE) -> Path:
+def render(path: Path | None = None) -> Path:
     """Write the page of results; return its path."""
+    path = path or PAGE
     records = read_records()
     lines = [HEAD, "| status | systems |", "|---|---|"]
     states = [records[entry.id].status if entry.id in records else "not recorded" for entry in ENTRIES.values()]
@@ -190,5 +210,12 @@ def render(path: Path = PAGE) -> Path:
         for entry in ENTRIES.values():
             if entry.group == group and entry.id in records:
                 lines += _lines(entry, records[entry.id])
+            elif entry.group == group:
+                lines += [
+                    f"### {entry.id}: {entry.name}",
+                    "",
+                    f"**not recorded** - reported: {entry.reported or '-'}",
+                    "",
+                ]
     path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     return path

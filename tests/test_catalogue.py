@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import re
 
 import pytest
 
@@ -110,6 +111,7 @@ def one_program(monkeypatch, tmp_path):
     monkeypatch.setattr("examples.report.fake", fake, raising=False)
     monkeypatch.setitem(ENTRIES, "lecture/L1", entry)
     monkeypatch.setattr(records, "FILE", tmp_path / "measured.json")
+    monkeypatch.setattr(records, "PAGE", tmp_path / "RESULTS.md")
     return rows
 
 
@@ -120,7 +122,7 @@ def test_run_and_record_and_report(one_program, capsys, tmp_path):
     assert list(kept) == ["quick cpu 0", "quick cpu 1"]
     assert kept["quick cpu 1"]["processor_seconds"] >= 0
     assert kept["quick cpu 1"]["rows"] == [{"name": "value", "reported": "5.5", "measured": "5.5"}]
-    page = records.render(tmp_path / "RESULTS.md").read_text()
+    page = records.PAGE.read_text()
     assert "**met** - `python -m examples run lecture/L1`; seed 0, 1" in page
     assert "| value | 5.5 | 5.5 | the same |" in page
     one_program[0] = Row("value", "5.5", "5.4")
@@ -184,11 +186,81 @@ def test_the_mean_of_several_seeds():
 
 def test_list_and_unknown_ids(capsys):
     assert main(["list", "--group", "optimisers", "--kind", "exact"]) == 0
-    assert "2 systems: 2 exact" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.split()[:6] == ["id", "name", "group", "reported", "measured", "status"]
+    assert "2 systems: 2 exact" in printed
     assert main(["list", "--group", "nothing"]) == 2
     assert "no system or group 'nothing'" in capsys.readouterr().err
     assert main(["run", "nothing"]) == 2
     assert "no system or group 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--out", "{file}"], "--out {file}: "),
+        (["--data-dir", "{file}/none"], "--data-dir {file}/none: there is no such folder"),
+    ],
+)
+def test_folders_are_looked_at_before_anything_runs(one_program, capsys, tmp_path, options, message):
+    file = tmp_path / "a_file"
+    file.write_text("")
+    options = [word.format(file=file) for word in options]
+    assert main(["run", "lecture/L1", "--out", str(tmp_path), *options]) == 2
+    assert message.format(file=file) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        (ModuleNotFoundError("No module named 'sklearn'", name="sklearn"), r"autodiff-engine\[examples\]"),
+        (FileNotFoundError("MNIST was not found in x"), "Forward mode.: MNIST was not found in x"),
+    ],
+)
+def test_a_package_or_data_that_are_missing_are_named(one_program, capsys, tmp_path, monkeypatch, problem, message):
+    def fake(run):
+        raise problem
+
+    fake.systems = ("lecture/L1",)
+    monkeypatch.setattr("examples.report.fake", fake)
+    assert main(["run", "lecture/L1", "--out", str(tmp_path)]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_mistake_in_a_program_is_not_taken_for_a_system_that_is_missing(one_program, monkeypatch, tmp_path):
+    def fake(run):
+        return {}["key"]
+
+    fake.systems = ("lecture/L1",)
+    monkeypatch.setattr("examples.report.fake", fake)
+    with pytest.raises(KeyError):
+        main(["run", "lecture/L1", "--out", str(tmp_path)])
+
+
+def test_ctrl_c_ends_a_run_quietly(one_program, capsys, monkeypatch, tmp_path):
+    def fake(run):
+        raise KeyboardInterrupt
+
+    fake.systems = ("lecture/L1",)
+    monkeypatch.setattr("examples.report.fake", fake)
+    assert main(["run", "lecture/L1", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "Stopped; of this program nothing is kept.\n"
+
+
+def test_a_seed_is_a_natural_number(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "lecture/L1", "--seed", "-1"])
+    assert "a seed is a whole number from 0 on, not '-1'" in capsys.readouterr().err
+
+
+def test_results_of_a_device_have_a_table_of_their_own(one_program, tmp_path):
+    for device, rows in (("cpu", [Row("s", "0.1", "0.2")]), ("cuda", [Row("s", "0.1", "0.1")])):
+        records.record(records.Result("lecture/L1", rows, 0, False, device, "", 1.0))
+    page = records.render(tmp_path / "RESULTS.md").read_text()
+    assert "**missed** - `python -m examples run lecture/L1`; seed 0" in page
+    assert "**met** - `python -m examples run lecture/L1 --device cuda`; seed 0" in page
+    assert "### lecture/L2:" in page
+    assert "**not recorded** - reported:" in page
 
 
 def test_a_check_that_fails_says_why(one_program):
