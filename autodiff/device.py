@@ -16,6 +16,7 @@ from autodiff.core.backend import adopted, bottom, foreign, is_array, released
 from autodiff.core.batching import pointwise
 from autodiff.core.errors import DeviceError, describe
 from autodiff.core.forms import linear
+from autodiff.core.memory import tell
 from autodiff.core.samples import Sample
 from autodiff.core.spec import Spec, dtype_of, shape_of
 from autodiff.core.tracer import Tracer
@@ -58,11 +59,19 @@ def _to_cuda(x: Any, device: str) -> Any:
     cupy = _cupy("device_put")
     number = device.partition(":")[2]
     if not number:
-        return cupy.asarray(x)
+        return _allocated(cupy.asarray, x)
     if not number.isdecimal() or int(number) >= cupy.cuda.runtime.getDeviceCount():
         raise ValueError(f"device_put: there is no device {device!r}; the first is 'cuda:0'.")
     with cupy.cuda.Device(int(number)):
-        return cupy.asarray(x)
+        return _allocated(cupy.asarray, x)
+
+
+def _allocated(make: Callable[[Any], Any], x: Any) -> Any:
+    try:
+        return make(x)
+    except MemoryError as error:
+        tell(error, f"device_put of {describe(x)}")
+        raise
 
 
 def _is_cuda(x: Any) -> bool:
@@ -134,6 +143,8 @@ def device_put(x: Any, device: str) -> Any:
         If CuPy is not installed; the message names the extra.
     RuntimeError
         If there is no CUDA driver or no device.
+    MemoryError
+        CuPy's `OutOfMemoryError`, if the device is full; it says what was moved, the bytes asked for and those free.
 
     Notes
     -----

@@ -286,3 +286,111 @@ def test_check_grads_on_a_device():
     wrong.defjvp(lambda xs, ts: (np.sin(xs[0]), ts[0] * xs[0]))
     with pytest.raises(AssertionError, match=r"order 1, fwd: the derivative of result with respect to args\[0\]"):
         autodiff.check_grads(wrong, (x,), order=1)
+
+
+# -- a full device -------------------------------------------------------------------------------------------
+
+
+class OutOfMemoryError(MemoryError):
+    """What CuPy raises, with its text."""
+
+    __module__ = "cupy.cuda.memory"
+
+    def __init__(self, size, total, limit=0):
+        self._size, self._total, self._limit = size, total, limit
+        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes).")
+
+    def __reduce__(self):
+        return type(self), (self._size, self._total, self._limit)
+
+
+class Full(DeviceArray):
+    """An array on a device that has no room for results of a function."""
+
+    refuses = frozenset()
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        if ufunc.__name__ in Full.refuses:
+            raise OutOfMemoryError(4096, 1 << 20)
+        return full(super().__array_ufunc__(ufunc, method, *inputs, **options))
+
+    def __array_function__(self, func, types, args, options):
+        if func.__name__ in Full.refuses:
+            raise OutOfMemoryError(8192, 1 << 20)
+        return full(super().__array_function__(func, types, args, options))
+
+
+def full(x):
+    return Full(x._host) if type(x) is DeviceArray else x
+
+
+@pytest.fixture
+def no_room(monkeypatch):
+    """Say for which functions the device of `Full` has no room; in CuPy's place is what knows how much is free."""
+
+    class Runtime:
+        memGetInfo = staticmethod(lambda: (1000, 80000))  # noqa: N815 - CUDA's name
+        getDeviceCount = staticmethod(lambda: 1)  # noqa: N815
+
+    class Memory:
+        free_bytes = staticmethod(lambda: 512)
+
+    def asarray(x):
+        raise OutOfMemoryError(x.nbytes, 0)
+
+    cupy = type("cupy", (), {
+        "cuda": type("cuda", (), {"runtime": Runtime}),
+        "get_default_memory_pool": Memory,
+        "asarray": staticmethod(asarray),
+    })  # fmt: skip
+    monkeypatch.setitem(__import__("sys").modules, "cupy", cupy)
+    return lambda *names: monkeypatch.setattr(Full, "refuses", frozenset(names))
+
+
+FREE = r"1,000 of 80,000 are free, and 512 more in blocks that CuPy keeps for reuse\. A smaller batch or autodiff\.che"
+
+
+def test_device_put_without_room(no_room):
+    text = rf"^device_put of float64\[3,2\]: no room on the device for 48 bytes \(test_device.py:\d+\); {FREE}"
+    with pytest.raises(OutOfMemoryError, match=text):
+        device_put({"w": np.ones((3, 2))}, "cuda")
+
+
+def test_operations_without_room(no_room):
+    x = Full(np.array([0.3, 0.7]))
+    f = lambda x: np.sum(np.exp(np.sin(x)) * 2)
+    assert f(x)._host == f(x._host)
+    where = r"no room on the device for 4,096 bytes \(test_device.py:\d+\); " + FREE
+    no_room("exp")
+    for transform in (grad(f), autodiff.jacfwd(f), vmap(grad(lambda x: f(x[None])))):
+        with pytest.raises(OutOfMemoryError, match=rf"^exp: {where}"):
+            transform(x)
+    with pytest.raises(OutOfMemoryError, match=rf"^exp: {where}"):
+        jvp(f, (x,), (x,))
+    no_room("concatenate")
+    with pytest.raises(OutOfMemoryError, match=r"^concatenate: no room on the device for 8,192 bytes"):
+        grad(lambda x: np.sum(np.concatenate([x, x])))(x)
+    no_room("max")
+    with pytest.raises(OutOfMemoryError, match=r"^\w*softmax\w*: no room on the device for 8,192 bytes"):
+        ops.softmax(x)
+
+
+def test_sweeps_without_room(no_room):
+    x = Full(np.array([0.3, 0.7]))
+    _, pull = vjp(np.sin, x)
+    _, push = autodiff.linearize(np.sin, x)
+    no_room("cos")
+    with pytest.raises(OutOfMemoryError, match=r"^gradient of sin(, cos)?: no room on the device for 4,096 bytes"):
+        pull(x)
+    with pytest.raises(OutOfMemoryError, match=r"^(sin|cos): no room on the device for 4,096 bytes"):
+        push(x)
+    with pytest.raises(OutOfMemoryError, match=r"^gradient of sin(, cos)?: no room"):
+        grad(lambda x: np.sum(np.sin(x)))(x)
+
+
+def test_other_errors_of_memory_are_left_alone(no_room):
+    def f(x):
+        raise MemoryError("the host is full")
+
+    with pytest.raises(MemoryError, match=r"^the host is full$"):
+        grad(f)(np.ones(2))

@@ -76,12 +76,20 @@ def describe(x: Any) -> str:
     return f"{dtype}[{','.join(map(str, shape))}]"
 
 
+#: Packages whose frames are not the program's own.
+_NOT_USERS = frozenset({"autodiff", "numpy", "scipy", "contextlib", "cupy", "cupyx"})
+
+
+def is_users(frame: Any) -> bool:
+    """Whether a frame runs the program's own code."""
+    return frame.f_globals.get("__name__", "").split(".")[0] not in _NOT_USERS
+
+
 def user_line() -> str:
     """Where in the user's own code the current call came from: `` (file.py:12)`` or nothing."""
     frame = sys._getframe(1)
     while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name.split(".")[0] not in {"autodiff", "numpy", "scipy", "contextlib", "cupy", "cupyx"}:
+        if is_users(frame):
             return f" ({frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})"
         if frame.f_back is None:
             break

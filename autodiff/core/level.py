@@ -77,13 +77,15 @@ class Extent:
         _release(mine)
         # Not the tuple from before: generators may end their transforms in another order than they began.
         _active.set(tuple([level for level in _active.get() if level is not mine]))
-        if isinstance(error, (ValueError, TypeError)):
+        if isinstance(error, (ValueError, TypeError, MemoryError)):
             _explain(error)
 
 
-def _explain(error: ValueError | TypeError) -> None:
+def _explain(error: ValueError | TypeError | MemoryError) -> None:
     """Raise the error that says more, where there is one."""
-    if isinstance(error, ValueError):
+    if isinstance(error, MemoryError):
+        tell(error)
+    elif isinstance(error, ValueError):
         hidden = unmasked(error)
         if hidden is not None:
             raise hidden from None

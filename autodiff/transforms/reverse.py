@@ -12,6 +12,7 @@ from autodiff.core.abstract import constant_like
 from autodiff.core.assignment import settled
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe
 from autodiff.core.linear import LinearLevel, LinearTracer
+from autodiff.core.memory import tell
 from autodiff.core.reverse import Node, ReverseLevel, Variable, pull_back, push_forward
 from autodiff.core.spec import Spec, dtype_of, shape_of
 from autodiff.transforms._boundary import (
@@ -86,11 +87,24 @@ class Linearised:
         roots = [(n, ct) for n, ct in zip(self.out_nodes, cts, strict=True) if n is not None and ct is not None]
         if once:
             self.out_nodes = []
-        found = pull_back(roots)
+        try:
+            found = pull_back(roots)
+        except MemoryError as error:
+            tell(error)
+            raise
         return [
             [finish(found[n]) if n is not None and n in found else zero_like(x) for n, x in zip(ns, xs, strict=True)]
             for ns, xs in zip(self.nodes, self.leaves, strict=True)
         ]
+
+
+def _swept(sweep: Callable[..., dict[Node, Any]], *args: Any) -> dict[Node, Any]:
+    """Run a sweep; a full device says in which operation."""
+    try:
+        return sweep(*args)
+    except MemoryError as error:
+        tell(error)
+        raise
 
 
 def lower(v: Any, level: Any) -> Any:
@@ -283,7 +297,7 @@ def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> An
         for i, (t, s, xs, ns) in enumerate(zip(tangents, run.structures, run.leaves, run.nodes, strict=True)):
             flat = check_tangents("linearize", f"tangents[{i}]", t, s, xs, of=f"primals[{i}]")
             seeds.update((n, v) for n, v in zip(ns, flat, strict=True) if n is not None and v is not None)
-        found = push_forward([n for n in run.out_nodes if n is not None], seeds)
+        found = _swept(push_forward, [n for n in run.out_nodes if n is not None], seeds)
         ts = [None if n is None else found.get(n) for n in run.out_nodes]
         outs = [zero_like(v) if t is None else finish(t) for t, v in zip(ts, run.values, strict=True)]
         return tree.unflatten(run.out_structure, outs)
@@ -334,7 +348,7 @@ def linear_transpose(f: Callable[..., Any], *likes: Any) -> Callable[[Any], tupl
     def transpose(cotangent: Any) -> tuple[Any, ...]:
         cts = check_tangents("linear_transpose", "cotangent", cotangent, structure, outs, of="value")
         roots = [(v.node, ct) for v, ct in zip(outs, cts, strict=True) if type(v) is LinearTracer and ct is not None]
-        found = pull_back(roots)
+        found = _swept(pull_back, roots)
         return tuple(
             tree.unflatten(s, [finish(found[u.node]) if u.node in found else zero_like(u) for u in us])
             for us, (_, s) in zip(unknowns, flats, strict=True)
