@@ -61,7 +61,7 @@ class Level:
 
 
 class Extent:
-    """The ``with`` block of a running level; a class, because a generator would cost every gradient two microseconds."""
+    """The ``with`` block of a running level; as a generator it would cost a gradient two microseconds."""
 
     __slots__ = ("level",)
 
