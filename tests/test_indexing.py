@@ -129,6 +129,15 @@ def test_sequences_and_objects_as_indices():
         check_grads(lambda x: np.sin(x[index]), (X,))  # noqa: B023
 
 
+def test_subclasses_of_arrays_as_indices(tmp_path):
+    kept = np.memmap(tmp_path / "rows", np.int64, "w+", shape=(3,))
+    kept[:] = 0, 2, 0
+    for index in (kept, (kept, 1), (slice(None), kept), kept > 0, (slice(None), 1, kept)):
+        np.testing.assert_array_equal(vjp(lambda x: x[index], X)[0], X[index])  # noqa: B023
+        check_grads(lambda x: np.sin(x[index]), (X,))  # noqa: B023
+    np.testing.assert_array_equal(vjp(lambda x: np.take(x, kept, 0), X)[0], X[[0, 2, 0]])
+
+
 def test_traced_positions_must_be_integers():
     with pytest.raises(TracedIndexError, match=r"traced index float64\[\].*test_indexing.py.*astype\(int\)"):
         grad(lambda x: x[x[0]])(np.ones(3))

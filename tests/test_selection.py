@@ -259,7 +259,17 @@ def _copied_where(condition, x):
     return y
 
 
-@pytest.mark.parametrize("kind", [list, tuple, np.ndarray.tolist], ids=["list", "tuple", "nested lists"])
+class ArrayLike:
+    """What NumPy takes for an array, and Python for an object."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.ndarray.tolist, memoryview, ArrayLike])
 @pytest.mark.parametrize(
     "f",
     [
@@ -272,7 +282,7 @@ def _copied_where(condition, x):
     ],
     ids=["where", "where constant", "select", "sum where", "nanmean", "copyto"],
 )
-def test_conditions_may_be_lists(f, kind):
+def test_conditions_may_be_array_likes(f, kind):
     x = np.random.default_rng(3).normal(size=(3, 4))
     condition = x > 0
     t, w = np.cos(x), np.cos(np.arange(f(condition, x).size)).reshape(f(condition, x).shape)

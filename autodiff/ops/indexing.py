@@ -192,8 +192,8 @@ def _part(i: Any) -> Any:
                 "differentiable in both."
             )
         return position(i)
-    if isinstance(i, np.generic) or foreign(i):
-        return i
+    if isinstance(i, (np.generic, np.ndarray)) or foreign(i):
+        return np.asarray(i) if isinstance(i, np.ndarray) else i
     if hasattr(i, "__index__"):
         return operator.index(i)
     i = array_of(i)

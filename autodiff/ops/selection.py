@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff.core import Spec, Tracer, constant, elementwise, implements, install_method
 from autodiff.core.assignment import copied
+from autodiff.core.backend import array_of
 from autodiff.core.batching import Batched, all_values, along, each, mapped, spread
 from autodiff.core.errors import BatchingError, ShapeOnlyError, describe, missing_rule, user_line
 from autodiff.core.spec import dtype_of, shape_of
@@ -44,7 +45,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
         return np.nonzero(condition)
     if x is None or y is None:
         raise ValueError("np.where: give both x and y, or neither.")
-    return _where(_array(condition), _array(x), _array(y))
+    return _where(array_of(_array(condition)), _array(x), _array(y))
 
 
 @implements(np.clip)
