@@ -116,11 +116,11 @@ class ReverseLevel(Level):
         primals = []
         parents: list[Node | None] = []
         active = 0
-        call = op.fn
+        call, rules, variadic = op.fn, op.jvps, op.variadic
         for i, a in enumerate(args):
             parent = None
             if type(a) is Variable and a.level is self:
-                if op.differentiable(i):
+                if op.differentiable(i) if variadic or i >= len(rules) else rules[i] is not None:
                     active |= 1 << i
                     parent = a.node
                 a = a.primal  # noqa: PLW2901 - the argument as the level below sees it
@@ -133,11 +133,14 @@ class ReverseLevel(Level):
         y = call(*primals, **params)
         if not active:
             return y
-        shape, dtype = shape_of(y), dtype_of(y)
+        try:
+            shape, dtype = y.shape, y.dtype
+        except AttributeError:  # a Python scalar
+            shape, dtype = (), dtype_of(y)
         if dtype.kind not in "fc":
             return y
         keep_y, keep = op.keeps(active, len(args))
-        kept = tuple([x if k or p is None else None for x, k, p in zip(primals, keep, parents, strict=True)])
+        kept = tuple([x if k or p is None else None for x, k, p in zip(primals, keep, parents)])  # noqa: B905 - time
         return Variable(self, y, Node(op, tuple(parents), kept, y if keep_y else None, shape, dtype, params))
 
 

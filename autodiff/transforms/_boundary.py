@@ -42,6 +42,8 @@ def check_callable(name: str, f: Any) -> None:
 
 def pick_argnums(name: str, argnums: Any, nargs: int) -> tuple[int, ...]:
     """Validate `argnums` and return it as a tuple of positions."""
+    if type(argnums) is int and 0 <= argnums < nargs:
+        return (argnums,)
     picked = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
     for i in picked:
         if isinstance(i, bool) or not isinstance(i, (int, np.integer)):
@@ -51,7 +53,7 @@ def pick_argnums(name: str, argnums: Any, nargs: int) -> tuple[int, ...]:
                 f"{name}: argnums={argnums!r}, but the function was called with {nargs} positional argument(s); "
                 "differentiated arguments must be passed by position."
             )
-    positions = tuple(int(i) % nargs for i in picked)
+    positions = tuple([int(i) % nargs for i in picked])
     if len(set(positions)) != len(positions):
         raise ValueError(f"{name}: argnums={argnums!r} names an argument twice.")
     return positions

@@ -8,6 +8,7 @@ import numpy as np
 
 from autodiff import tree
 from autodiff.core.assignment import settled
+from autodiff.core.backend import HOST
 from autodiff.core.forms import constant
 from autodiff.core.forward import Dual, ForwardLevel
 from autodiff.core.spec import dtype_of
@@ -74,26 +75,42 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     level = ForwardLevel("jvp")
     call = []
     for i, (x, t) in enumerate(zip(primals, tangents, strict=True)):
-        leaves, structure = flatten("jvp", f"primals[{i}]", x)
-        direct = structure is tree.LEAF
-        xs = [independent("jvp", leaf, direct=direct, where=f"primals[{i}]") for leaf in leaves]
-        if direct and dtype_of(leaves[0]).kind in "iu" and isinstance(t, np.ndarray) and t.dtype.kind in "iu":
-            t = t.astype(np.float64)  # noqa: PLW2901 - promoted with its primal
-        likes = [x if v is None else v for x, v in zip(leaves, xs, strict=True)]
-        ts = check_tangents("jvp", f"tangents[{i}]", t, structure, likes, of=f"primals[{i}]")
-        duals = [x if v is None else Dual(level, v, d) for x, v, d in zip(leaves, xs, ts, strict=True)]
-        call.append(tree.unflatten(structure, duals))
+        if type(x) is type(t) is np.ndarray and x.dtype.kind in "fc" and x.dtype == t.dtype and x.shape == t.shape:
+            call.append(Dual(level, x, t))  # the commonest argument needs no tree
+        else:
+            call.append(_enter(level, i, x, t))
     aux = None
     with level.running():  # also while the results are read: they may be views of what was assigned to
         out = f(*call)
         if has_aux:
             out, aux = split_aux("jvp", out)
             aux = tree.map(lambda v: _lowered(settled(v), level), aux, strict=False)
-        outs, structure = flatten("jvp", "the function's value", out)
+        if type(out) is Dual and out.level is level and type(out.primal) in HOST and type(out.tangent) in HOST:
+            result = finish(out.primal), finish(out.tangent)
+        else:
+            result = _leave(level, out)
+    return (*result, aux) if has_aux else result
+
+
+def _enter(level: ForwardLevel, i: int, x: Any, t: Any) -> Any:
+    """Return argument `i` with dual numbers for its leaves."""
+    leaves, structure = flatten("jvp", f"primals[{i}]", x)
+    direct = structure is tree.LEAF
+    xs = [independent("jvp", leaf, direct=direct, where=f"primals[{i}]") for leaf in leaves]
+    if direct and dtype_of(leaves[0]).kind in "iu" and isinstance(t, np.ndarray) and t.dtype.kind in "iu":
+        t = t.astype(np.float64)  # promoted with its primal
+    likes = [x if v is None else v for x, v in zip(leaves, xs, strict=True)]
+    ts = check_tangents("jvp", f"tangents[{i}]", t, structure, likes, of=f"primals[{i}]")
+    duals = [x if v is None else Dual(level, v, d) for x, v, d in zip(leaves, xs, ts, strict=True)]
+    return tree.unflatten(structure, duals)
+
+
+def _leave(level: ForwardLevel, out: Any) -> tuple[Any, Any]:
+    """Return the trees of values and of tangents."""
+    outs, structure = flatten("jvp", "the function's value", out)
     value = [finish(check_foreign("jvp", v.primal if _mine(v, level) else v, level)) for v in outs]
     tangent = [finish(check_foreign("jvp", v.tangent, level)) if _mine(v, level) else zero_like(v) for v in outs]
-    result = tree.unflatten(structure, value), tree.unflatten(structure, tangent)
-    return (*result, aux) if has_aux else result
+    return tree.unflatten(structure, value), tree.unflatten(structure, tangent)
 
 
 def _lowered(v: Any, level: ForwardLevel) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from autodiff import tree
 from autodiff.core.abstract import constant_like
 from autodiff.core.assignment import settled
+from autodiff.core.backend import HOST
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe
 from autodiff.core.linear import LinearLevel, LinearTracer
 from autodiff.core.memory import tell
@@ -34,7 +35,10 @@ __all__ = ["grad", "linear_transpose", "linearize", "value_and_grad", "vjp"]
 
 
 class Linearised:
-    """A program run once, its trace recorded: what `vjp`, `grad` and `linearize` start from."""
+    """A program run once, its trace recorded: what `vjp`, `grad` and `linearize` start from.
+
+    With `later`, sweeps come when the caller has had the values, and perhaps has changed them: it gets copies.
+    """
 
     def __init__(
         self,
@@ -44,40 +48,70 @@ class Linearised:
         positions: Sequence[int],
         has_aux: bool,
         kwargs: dict[str, Any] | None = None,
+        later: bool = False,
     ) -> None:
         check_callable(name, f)
         self.name = name
+        self.later = later
         level = ReverseLevel(name)
-        flats = [flatten(name, f"argument {i}", args[i]) for i in positions]
-        self.structures = [structure for _, structure in flats]
+        self.structures: list[tree.Structure] = []
         self.leaves: list[list[Any]] = []
         self.nodes: list[list[Node | None]] = []
         call = list(args)
-        for i, (leaves, structure) in zip(positions, flats, strict=True):
-            direct = structure is tree.LEAF
-            xs = [independent(name, x, direct=direct, where=f"argument {i}") for x in leaves]
-            traced = [x if v is None else level.variable(v) for x, v in zip(leaves, xs, strict=True)]
-            self.leaves.append([x if v is None else v for x, v in zip(leaves, xs, strict=True)])
-            self.nodes.append([v.node if type(v) is Variable else None for v in traced])
-            call[i] = tree.unflatten(structure, traced)
+        for i in positions:
+            call[i] = self._enter(level, i, args[i])
         self.aux = None
+        self.values: list[Any] = []
+        self.out_nodes: list[Node | None] = []
         with level.running():  # also while the results are read: they may be views of what was assigned to
             out = f(*call, **(kwargs or {}))
             if has_aux:
                 out, aux = split_aux(name, out)
-                self.aux = tree.map(lambda v: lower(settled(v), level), aux, strict=False)
-            outs, self.out_structure = flatten(name, "the function's value", out)
-        self.values: list[Any] = []
-        self.out_nodes: list[Node | None] = []
+                self.aux = tree.map(lambda v: self._lowered(settled(v), level), aux, strict=False)
+            if type(out) is Variable and out.level is level and type(out.primal) in HOST:
+                self.values, self.out_nodes, self.out_structure = [out.primal], [out.node], tree.LEAF
+            else:
+                self._leave(level, out)
+
+    def _enter(self, level: ReverseLevel, i: int, x: Any) -> Any:
+        """Return argument `i` with variables for its leaves."""
+        if type(x) is np.ndarray and x.dtype.kind in "fc":  # the commonest argument needs no tree
+            variable = level.variable(x)
+            self.structures.append(tree.LEAF)
+            self.leaves.append([x])
+            self.nodes.append([variable.node])
+            return variable
+        leaves, structure = flatten(self.name, f"argument {i}", x)
+        direct = structure is tree.LEAF
+        xs = [independent(self.name, x, direct=direct, where=f"argument {i}") for x in leaves]
+        traced = [x if v is None else level.variable(v) for x, v in zip(leaves, xs, strict=True)]
+        self.structures.append(structure)
+        self.leaves.append([x if v is None else v for x, v in zip(leaves, xs, strict=True)])
+        self.nodes.append([v.node if type(v) is Variable else None for v in traced])
+        return tree.unflatten(structure, traced)
+
+    def _leave(self, level: ReverseLevel, out: Any) -> None:
+        """Take the results apart into values and nodes."""
+        outs, self.out_structure = flatten(self.name, "the function's value", out)
         for v in outs:
             mine = type(v) is Variable and v.level is level
             self.out_nodes.append(v.node if mine else None)
-            self.values.append(check_foreign(name, v.primal if mine else v, level))
+            self.values.append(check_foreign(self.name, v.primal if mine else v, level))
 
     @property
     def value(self) -> Any:
         """The function's value, as a tree."""
-        return tree.unflatten(self.out_structure, [finish(v) for v in self.values])
+        pairs = zip(self.values, self.out_nodes, strict=True)
+        return tree.unflatten(self.out_structure, [finish(v) if n is None else self._given(v) for v, n in pairs])
+
+    def _given(self, v: Any) -> Any:
+        """A value that the trace may hold, as the caller gets it."""
+        x = finish(v)
+        return x.copy() if self.later and type(x) is np.ndarray else x
+
+    def _lowered(self, v: Any, level: Any) -> Any:
+        """Return a value without the tracing of `level`."""
+        return self._given(v.primal) if type(v) is Variable and v.level is level else v
 
     def pull(self, cts: Sequence[Any], *, once: bool = False) -> list[list[Any]]:
         """Adjoints of the arguments' leaves, from adjoints of the results' leaves.
@@ -105,11 +139,6 @@ def _swept(sweep: Callable[..., dict[Node, Any]], *args: Any) -> dict[Node, Any]
     except MemoryError as error:
         tell(error)
         raise
-
-
-def lower(v: Any, level: Any) -> Any:
-    """Return a value without the tracing of `level`."""
-    return finish(v.primal) if type(v) is Variable and v.level is level else v
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -148,7 +177,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> value, pullback(2.0)
     (np.float64(0.0), (np.float64(2.0),))
     """
-    run = Linearised("vjp", f, primals, range(len(primals)), has_aux)
+    run = Linearised("vjp", f, primals, range(len(primals)), has_aux, later=True)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         cts = check_tangents("pullback", "cotangent", cotangent, run.out_structure, run.values, of="value")
@@ -288,7 +317,7 @@ def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> An
     >>> f_jvp(3.0)
     np.float64(3.0)
     """
-    run = Linearised("linearize", f, primals, range(len(primals)), has_aux)
+    run = Linearised("linearize", f, primals, range(len(primals)), has_aux, later=True)
 
     def f_jvp(*tangents: Any) -> Any:
         if len(tangents) != len(primals):

@@ -39,6 +39,7 @@ __all__ = [
     "ratio",
     "read",
     "real_spec",
+    "set_diagonal",
     "square",
     "steady",
     "triangle",
@@ -156,12 +157,17 @@ def _tri(x: Any, *, lower: bool) -> Any:
 
 def _with_diagonal(strict: Any, x: Any) -> Any:
     """Strict triangle, or sum of two, with the real diagonal of `x`."""
-    if type(strict) is np.ndarray and strict.flags.c_contiguous:
-        n = strict.shape[-1]
-        strict.reshape(*strict.shape[:-2], n * n)[..., :: n + 1] = x.diagonal(0, -2, -1).real
-    else:
-        np.einsum("...ii->...i", strict)[...] = np.einsum("...ii->...i", x).real
+    set_diagonal(strict, x.diagonal(0, -2, -1).real if type(x) is np.ndarray else np.einsum("...ii->...i", x).real)
     return strict
+
+
+def set_diagonal(x: Any, values: Any) -> None:
+    """Write into the diagonals of square matrices."""
+    if type(x) is np.ndarray and x.flags.c_contiguous:
+        n = x.shape[-1]
+        x.reshape(*x.shape[:-2], n * n)[..., :: n + 1] = values
+    else:
+        np.einsum("...ii->...i", x)[...] = values
 
 
 def _completed(x: Any, lower: bool) -> Any:
@@ -230,7 +236,12 @@ def largest(w: Any) -> Any:
 
 def rounding(w: Any) -> float:
     """Gap that rounding may leave between equal eigenvalues, as a part of the largest."""
-    return 2 * math.sqrt(shape_of(w)[-1]) * float(np.finfo(dtype_of(w)).eps)
+    return 2 * math.sqrt(shape_of(w)[-1]) * _eps(dtype_of(w))
+
+
+@functools.cache
+def _eps(dtype: Any) -> float:
+    return float(np.finfo(dtype).eps)
 
 
 def gaps(w: Any) -> tuple[Any, Any]:

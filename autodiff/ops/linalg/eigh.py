@@ -33,6 +33,7 @@ from autodiff.ops.linalg.common import (
     ratio,
     real_spec,
     rounding,
+    set_diagonal,
     square,
     steady,
     triangle,
@@ -128,17 +129,17 @@ def _real_cotangent(c: Any, g: Any, v: Any, w: Any, a: Any, lower: bool) -> Any:
 def _plain_cotangent(c: Any, g: Any, v: Any, w: Any, lower: bool) -> Any:
     """Of plain real matrices whose eigenvalues differ: in one product."""
     gap = w[..., None, :] - w[..., :, None]
-    np.einsum("...ii->...i", gap)[...] = np.inf
+    set_diagonal(gap, np.inf)
     change = v.mT @ g
     change /= gap
-    np.einsum("...ii->...i", change)[...] = c
+    set_diagonal(change, c)
     return triangle(v @ change @ v.mT, lower=lower)
 
 
 def _differ(w: Any) -> bool:
-    """Whether no two eigenvalues of a matrix are one but for rounding."""
-    bound = rounding(w) * np.max(np.abs(w), axis=-1, keepdims=True, initial=0)
-    return bool(np.all(np.diff(w) > bound))
+    """Whether no two eigenvalues of a matrix, which are in order, are one but for rounding."""
+    bound = rounding(w) * np.maximum(np.abs(w[..., :1]), np.abs(w[..., -1:]))
+    return bool((w[..., 1:] - w[..., :-1] > bound).all())
 
 
 class _Decomposition(Call):
