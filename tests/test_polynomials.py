@@ -196,5 +196,8 @@ def test_batches():
     fit = lambda y: np.polyfit(X, y, 2)
     y = RNG.normal(size=(3, 5))
     np.testing.assert_allclose(vmap(fit)(y), np.stack([fit(a) for a in y]), rtol=1e-12)
-    with pytest.raises(BatchingError, match=r"np\.roots"):
-        vmap(np.roots)(p)
+    np.testing.assert_allclose(vmap(np.roots)(p), np.stack([np.roots(a) + 0j for a in p]), rtol=1e-12)
+    with pytest.raises(BatchingError, match=r"np\.roots: the numbers of roots differ"):
+        vmap(np.roots)(np.array([[0.0, 1.0, 2.0], [1.0, 2.0, 3.0]]))
+    with pytest.raises(BatchingError, match=r"np\.polydiv: the lengths of the remainder differ"):
+        vmap(lambda u: np.polydiv(u, [1.0, 0.0, 0.0]))(np.array([[1.0, 0.0, -1.0, 1.0], [1.0, 0.0, 0.0, 0.0]]))

@@ -9,8 +9,7 @@ from tests.namespace_calls import CALLS, FFT_CALLS, LINALG_CALLS
 
 #: The shape of their result, or the course of their program, depends on values.
 BY_VALUE = {
-    *("histogram", "histogram2d", "histogram_bin_edges", "histogramdd", "piecewise", "polydiv", "roots"),
-    *("intersect1d", "setdiff1d", "setxor1d", "trim_zeros", "union1d", "real_if_close"),
+    *("intersect1d", "setdiff1d", "setxor1d", "trim_zeros", "union1d"),
     *("unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"),
 }
 

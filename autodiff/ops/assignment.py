@@ -385,10 +385,10 @@ def _marked(mask: Any, value: Any, shape: Any, place: Place, own: bool) -> Any:
     if mask is None:
         if value is False:
             return None
-        mask = made(np.zeros, value, shape, bool)
-    elif isinstance(mask, Tracer) or isinstance(value, Tracer):
+        mask, own = made(np.zeros, value, shape, bool), True
+    if isinstance(mask, Tracer) or isinstance(value, Tracer):
         return assign(mask, value, place=place)
-    elif not (own and type(mask) is np.ndarray and mask.flags.writeable and mask.flags.owndata):
+    if not (own and type(mask) is np.ndarray and mask.flags.writeable and mask.flags.owndata):
         mask = mask.copy()
     write(mask, place, value)
     return mask

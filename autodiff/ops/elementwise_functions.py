@@ -9,7 +9,7 @@ import numpy as np
 
 from autodiff.core import Boundary, Operation, Sample, Spec, constant, explicit, implements, install_method
 from autodiff.core.backend import array_of
-from autodiff.core.batching import pointwise
+from autodiff.core.batching import mapped, pointwise
 from autodiff.core.spec import shape_of
 from autodiff.core.tracer import concrete
 
@@ -78,24 +78,29 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool 
 
 
 @implements(np.allclose)
-def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> bool:
+def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
     """Whether all elements are equal up to a tolerance."""
-    return bool(np.all(isclose(a, b, rtol, atol, equal_nan)))
+    return _truth(np.all(isclose(a, b, rtol, atol, equal_nan)))
 
 
 @implements(np.array_equal)
-def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     """Whether two arrays have the same shape and elements."""
-    return shape_of(a1) == shape_of(a2) and bool(np.all(_equal(a1, a2, equal_nan)))
+    return shape_of(a1) == shape_of(a2) and _truth(np.all(_equal(a1, a2, equal_nan)))
 
 
 @implements(np.array_equiv)
-def array_equiv(a1: Any, a2: Any) -> bool:
+def array_equiv(a1: Any, a2: Any) -> Any:
     """Whether two arrays are equal after broadcasting."""
     try:
-        return bool(np.all(np.equal(a1, a2)))
+        return _truth(np.all(np.equal(a1, a2)))
     except ValueError:  # they do not broadcast
         return False
+
+
+def _truth(x: Any) -> Any:
+    """A Python bool, as NumPy returns; many examples have one each."""
+    return x if mapped(x) else bool(x)
 
 
 def _equal(a: Any, b: Any, equal_nan: bool) -> Any:

@@ -8,10 +8,12 @@ import numpy as np
 
 from autodiff.core import Tracer, implements, install_method
 from autodiff.core.assignment import Box, Step, Window, share
+from autodiff.core.batching import mapped
 from autodiff.core.errors import TracedIndexError, describe, missing_rule, user_line, writing
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tables import UFUNC_METHODS
 from autodiff.ops.assigning import setitem
+from autodiff.ops.gather import scatter, slotted
 from autodiff.ops.indexing import getitem, normalised, scatter_add
 from autodiff.ops.joining import as_array
 
@@ -67,6 +69,10 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
 def place(arr: Any, mask: Any, vals: Any) -> None:
     """``arr[mask] = vals``, with `vals` used one after the other and repeated as needed."""
     _target("np.place", arr, vals)
+    if mapped(mask):  # how many come before is different in each example
+        mask = _flat_mask("np.place", mask, arr)
+        _choose_into(arr, mask, _cycled(vals, arr.size, np.cumsum(mask) - 1))
+        return
     at = np.flatnonzero(_known("np.place", "mask", np.asarray(mask) if type(mask) is list else mask))
     if not at.size:
         return
@@ -79,12 +85,28 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
     """``a.flat[n] = values[n]`` where ``mask.flat[n]``, with `values` repeated as needed."""
     _target("np.putmask", a, values)
+    if mapped(mask):
+        mask = _flat_mask("np.putmask", mask, a)
+        _choose_into(a, mask, _cycled(values, a.size))
+        return
     mask = _known("np.putmask", "mask", mask)
     if shape_of(mask) != shape_of(a):
         raise ValueError(f"np.putmask: the mask has the shape {shape_of(mask)}, the array {shape_of(a)}.")
     at = np.flatnonzero(mask)
     if at.size and np.size(values):
         setitem(_flat(a), at, _cycled(values, at.size, at))
+
+
+def _flat_mask(name: str, mask: Any, a: Any) -> Any:
+    """A mask that differs between the examples of a map, flat."""
+    if shape_of(mask) != shape_of(a):
+        raise ValueError(f"{name}: the mask has the shape {shape_of(mask)}, the array {shape_of(a)}.")
+    return np.ravel(np.not_equal(mask, 0))
+
+
+def _choose_into(a: Any, mask: Any, values: Any) -> None:
+    """Put those of the flat values into the array that a flat mask chooses."""
+    setitem(a, ..., np.reshape(np.where(mask, values, np.ravel(a)), shape_of(a)))
 
 
 @implements(np.copyto)
@@ -143,7 +165,10 @@ def _at(ufunc: np.ufunc, a: Any, indices: Any, *values: Any) -> None:
     if ufunc.nout != 1 or len(values) != ufunc.nin - 1:
         raise missing_rule(name, f" with {len(values)} value(s)", ufunc=True)
     index = normalised(indices)
-    numbers = np.arange(a.size).reshape(shape_of(a))[_plain_index(name, index)]
+    if any(isinstance(i, Tracer) for i in (index if type(index) is tuple else (index,))):
+        _at_traced(ufunc, name, a, index, values)
+        return
+    numbers = np.arange(a.size).reshape(shape_of(a))[index]
     values = tuple([np.broadcast_to(as_array(v), numbers.shape) for v in values])
     flat = _flat(a)
     numbers, values = np.ravel(numbers), tuple([np.ravel(v) for v in values])
@@ -159,11 +184,14 @@ def _at(ufunc: np.ufunc, a: Any, indices: Any, *values: Any) -> None:
             setitem(flat, now, ufunc(getitem(flat, now), *[v[turn] for v in values]))
 
 
-def _plain_index(name: str, index: Any) -> Any:
-    parts = index if type(index) is tuple else (index,)
-    if any(isinstance(i, Tracer) for i in parts):
+def _at_traced(ufunc: np.ufunc, name: str, a: Any, index: Any, values: tuple[Any, ...]) -> None:
+    """``ufunc.at`` where the positions themselves are traced, as those that differ between the examples of a map."""
+    if ufunc not in {np.add, np.subtract}:
         raise missing_rule(name, " with positions that are not known", ufunc=True)
-    return index
+    pattern, arrays = slotted(index)
+    value = np.broadcast_to(as_array(values[0]), shape_of(getitem(a, index)))
+    total = scatter(value, *arrays, pattern=pattern, shape=shape_of(a))
+    setitem(a, ..., ufunc(a, total))
 
 
 def _turns(numbers: Any) -> Any:

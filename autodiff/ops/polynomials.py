@@ -10,8 +10,8 @@ import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer, explicit, implements
 from autodiff.core.backend import array_of, made
-from autodiff.core.batching import each
-from autodiff.core.errors import describe
+from autodiff.core.batching import all_values, each, mapped
+from autodiff.core.errors import BatchingError, describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.joining import as_array, concatenate, stack
 from autodiff.ops.selection import _known
@@ -74,9 +74,27 @@ def polydiv(u: Any, v: Any) -> Any:
     for k in range(m - n + 1):
         quotient.append(scale * rest[k])
         rest = concatenate([rest[:k], rest[k : k + n + 1] - quotient[-1] * v, rest[k + n + 1 :]])
-    known = _known("np.polydiv", rest)
-    first = next((k for k in range(len(known) - 1) if not np.allclose(known[k], 0, rtol=1e-14)), len(known) - 1)
+    if mapped(rest):
+        firsts = [_first_of(known) for known in np.reshape(all_values(rest), (-1, m + 1))]
+        first = _same_in_all("np.polydiv", "lengths of the remainder", firsts)
+    else:
+        first = _first_of(_known("np.polydiv", rest))
     return (stack(quotient).astype(dtype) if quotient else np.zeros(1, dtype)), rest[first:]
+
+
+def _first_of(rest: Any) -> int:
+    """Where the remainder of a division begins."""
+    return next((k for k in range(len(rest) - 1) if not np.allclose(rest[k], 0, rtol=1e-14)), len(rest) - 1)
+
+
+def _same_in_all(name: str, what: str, found: list[int]) -> int:
+    """Return a number that the examples of a map have in common."""
+    if len(set(found)) > 1:
+        raise BatchingError(
+            f"{name}: the {what} differ between the examples of a vmap, so that their results have no common shape"
+            f"{user_line()}. Call it in a Python loop over the examples."
+        )
+    return found[0]
 
 
 # -- derivative and integral ---------------------------------------------------------------------------------
@@ -137,11 +155,13 @@ _roots: Operation = explicit(
 def roots(p: Any) -> Any:
     """Roots of a polynomial; multiple ones have no derivative (NaN, infinite or huge)."""
     p = _coefficients("roots", p)
-    plain = np.roots(_known("np.roots", p))
-    if not plain.size:
-        return plain
-    y = _roots(p, count=len(plain))
-    return y if plain.dtype.kind == "c" else np.real(y)
+    known = all_values(p) if mapped(p) else _known("np.roots", p)
+    plain = [np.roots(row) for row in np.reshape(known, (-1, len(p)))]
+    count = _same_in_all("np.roots", "numbers of roots", [len(row) for row in plain])
+    if not count:
+        return plain[0]
+    y = _roots(p, count=count)
+    return y if any(row.dtype.kind == "c" for row in plain) else np.real(y)
 
 
 def _characteristic_rule(t: Any, y: Any, a: Any) -> Any:
@@ -180,7 +200,7 @@ def poly(seq_of_zeros: Any) -> Any:
     shape = shape_of(r)
     if len(shape) == 2 and shape[0] == shape[1] and shape[0]:
         y = _characteristic(r)
-        return np.real(y) if dtype_of(r).kind == "c" and np.poly(_known("np.poly", r)).dtype.kind == "f" else y
+        return np.real(y) if dtype_of(r).kind == "c" and _all_real(r) else y
     if len(shape) != 1:
         raise ValueError(f"np.poly: the roots must have one axis, or be a square matrix, but are {describe(r)}.")
     if not shape[0]:
@@ -189,10 +209,15 @@ def poly(seq_of_zeros: Any) -> Any:
     for i in range(shape[0]):
         a = np.convolve(a, stack([np.ones((), dtype_of(r)), -r[i]]))
     if dtype_of(r).kind == "c":  # as in NumPy: pairs of conjugates make a real polynomial
-        known = _known("np.poly", r)
-        if np.all(np.sort(known) == np.sort(np.conjugate(known))):
-            return np.real(a)
+        return np.real(a) if _all_real(r) else a
     return a
+
+
+def _all_real(r: Any) -> bool:
+    """Whether the polynomials of all examples are real, as NumPy finds it."""
+    known = all_values(r) if mapped(r) else _known("np.poly", r)
+    ndim = len(shape_of(r))
+    return all(np.poly(one).dtype.kind == "f" for one in np.reshape(known, (-1, *np.shape(known)[-ndim:])))
 
 
 # -- fit -----------------------------------------------------------------------------------------------------

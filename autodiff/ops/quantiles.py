@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Tracer, concrete, implements
+from autodiff.core import Spec, Tracer, concrete, constant, implements
+from autodiff.core.batching import each
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.reductions import as_array, axes_of, flag
-from autodiff.ops.selection import _known
 
 __all__ = ["median", "percentile", "quantile"]
 
@@ -118,19 +118,30 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any, 
     return np.reshape(y, shape_of(q) + (kept if flag(keepdims) else outer))
 
 
+def _entries_found(a: Any, q: Any, weights: Any, name: str, axis: Any, method: str) -> Any:
+    """Where weighted quantiles stand in their lines, found by NumPy; the quantiles along the first axis."""
+    value = getattr(np, name)(a, q, axis=axis, method=method, weights=weights)
+    entries, _ = _as_lines(np.asarray(a), axis)
+    wanted = np.reshape(value, (-1, *entries.shape[:-1], 1))
+    return np.argmax((entries == wanted) | (np.isnan(entries) & np.isnan(wanted)), axis=-1)
+
+
+_weighted_at = constant(
+    _entries_found,
+    name="weighted_quantile",
+    shape=lambda a, q, _weights, name, axis, method: Spec(
+        (math.prod(shape_of(q)), *shape_of(_as_lines(np.broadcast_to(0, shape_of(a)), axis)[0])[:-1]), np.intp
+    ),
+    batch=each,
+)
+
+
 def _weighted(name: str, a: Any, q: Any, weights: Any, axis: Any, method: str, keepdims: Any) -> Any:
-    """Weighted quantiles: each is an entry of its line. Which one is a constant, found by NumPy."""
-    plain: Any = getattr(np, name)
-    known = np.asarray(_known(f"np.{name}", a))
-    value = plain(
-        known, _known(f"np.{name}", q), axis=axis, method=method, weights=np.asarray(_known(f"np.{name}", weights))
-    )
+    """Weighted quantiles: each is an entry of its line. Which one is a constant."""
+    at = _weighted_at(as_array(a), as_array(q), as_array(weights), name=name, axis=axis, method=method)
     lines, kept = _as_lines(as_array(a), axis)
-    entries, _ = _as_lines(known, axis)
-    outer = entries.shape[:-1]
-    wanted = np.reshape(value, (-1, *outer, 1))
-    at = np.argmax((entries == wanted) | (np.isnan(entries) & np.isnan(wanted)), axis=-1)
-    return np.reshape(_pick(lines, at, entries.shape[-1]), shape_of(q) + (kept if flag(keepdims) else outer))
+    outer, n = shape_of(lines)[:-1], shape_of(lines)[-1]
+    return np.reshape(_pick(lines, at, n), shape_of(q) + (kept if flag(keepdims) else outer))
 
 
 def _implement(name: str, scale: float) -> Any:

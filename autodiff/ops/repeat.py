@@ -16,6 +16,7 @@ from autodiff.ops.axes import ravel
 from autodiff.ops.gather import position
 from autodiff.ops.indexing import getitem
 from autodiff.ops.joining import as_array, concatenate
+from autodiff.ops.selection import _known
 from autodiff.ops.shape import as_shape, assignable, broadcast_to, reshape
 
 __all__ = ["delete", "insert", "repeat", "take", "take_along_axis", "tile"]
@@ -156,6 +157,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """Drop entries along an axis."""
     a, axis = _flat(arr, axis)
+    obj = _known("np.delete", obj) if isinstance(obj, Tracer) else obj
     kept = np.delete(np.arange(shape_of(a)[axis]), obj)
     return a[_along(axis, kept)]
 

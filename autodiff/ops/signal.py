@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from autodiff.core import Operation, Sample, Spec, concrete, constant, implements, multilinear
+from autodiff.core import Operation, Sample, Spec, Tracer, constant, implements, multilinear
 from autodiff.core.abstract import AbstractTracer
 from autodiff.core.backend import made
-from autodiff.core.batching import pointwise, size_of, spread
+from autodiff.core.batching import all_values, pointwise, size_of, spread
 from autodiff.core.errors import describe
 from autodiff.core.linear import transposed_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.accumulate import add_at
 from autodiff.ops.gather import SLOT, scatter
+from autodiff.ops.indexing import getitem
 from autodiff.ops.products import as_array, conjugated
 from autodiff.ops.selection import search_rows
 
@@ -258,14 +259,15 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 
 def _periodic(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
     """One period, its knots in order, and one knot more on each side."""
-    if concrete(period) == 0:
+    known = all_values(period)
+    if not isinstance(known, Tracer) and np.any(known == 0):
         raise ValueError("np.interp: period must be a non-zero value.")
     period = abs(period)
     x, xp = x % period, xp % period
     order = _order(xp)
     if isinstance(order, AbstractTracer):  # only the shape is known, and it does not depend on the order
         order = np.arange(len(xp))
-    xp, fp = xp[order], fp[order]
+    xp, fp = getitem(xp, order), getitem(fp, order)
     return x, np.concatenate([xp[-1:] - period, xp, xp[:1] + period]), np.concatenate([fp[-1:], fp, fp[:1]])
 
 

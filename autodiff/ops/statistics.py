@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import builtins
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 
 from autodiff.core import Tracer, concrete, constant, implements
-from autodiff.core.errors import describe
+from autodiff.core.batching import mapped
+from autodiff.core.errors import BatchingError, describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.indexing import scatter_add
 from autodiff.ops.joining import as_array, concatenate
 from autodiff.ops.matrix import diag
-from autodiff.ops.selection import _known
+from autodiff.ops.selection import _known, summed_at
 
 __all__ = ["corrcoef", "cov", "histogram", "histogram2d", "histogramdd"]
 
@@ -159,20 +161,75 @@ def _sums(weights: Any, at: Any, length: int) -> Any:
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:  # noqa: A002
     """Count values in bins, or sum their weights; the counts are constant in the values and in the edges."""
     a, weights = as_array(a), None if weights is None else as_array(weights)
+    if _any_mapped(a, bins, range, weights):
+        n, (edges,) = _of_each("np.histogram", [np.ravel(a)], [bins], [range], weights)
+        return (n / _widths(edges) / np.sum(n) if density else n), edges
     values, sizes, limits, loads = (_plain("np.histogram", v) for v in (a, bins, range, weights))
     n, edges = np.histogram(values, sizes, limits, weights=loads)
     if isinstance(weights, Tracer):
         n = _sums(weights, _bin_of(np.ravel(values), edges), len(n))
     edges = _edges("np.histogram", a, bins, range, edges)
-    return (n / np.diff(edges) / np.sum(n) if density else n), edges
+    return (n / _widths(edges) / np.sum(n) if density else n), edges
+
+
+def _widths(edges: Any) -> Any:
+    """Widths of the bins, in double precision as NumPy's."""
+    return np.diff(edges).astype(np.float64)
 
 
 @implements(np.histogram_bin_edges)
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # noqa: A002
     """Edges of the bins of a histogram; their number is a constant, their ends follow the values."""
     a = as_array(a)
+    if _any_mapped(a, bins, range):
+        return _edges_of_each("np.histogram_bin_edges", np.ravel(a), bins, range)
     known = [_plain("np.histogram_bin_edges", v) for v in (a, bins, range, weights)]
     return _edges("np.histogram_bin_edges", a, bins, range, np.histogram_bin_edges(*known))
+
+
+# -- the examples of a map: bins of a fixed number, found by NumPy functions ---------------------------------
+
+
+def _any_mapped(*args: Any) -> bool:
+    """Whether an argument, or an entry of one that is a sequence, differs between examples."""
+    return builtins.any(_any_mapped(*x) if isinstance(x, (list, tuple)) else mapped(x) for x in args)
+
+
+def _edges_of_each(name: str, a: Any, bins: Any, limits: Any) -> Any:
+    """Edges along one axis, for each example its own where they come from values or limits."""
+    if isinstance(bins, str):
+        raise BatchingError(
+            f"{name}: the number of bins that bins={bins!r} finds differs between the examples of a vmap{user_line()}. "
+            "Give a number of bins, or their edges."
+        )
+    bins = as_array(bins)
+    if not _any_mapped(bins, limits):
+        np.histogram_bin_edges(np.zeros(0), _plain(name, bins), _plain(name, limits))  # NumPy's own errors
+    if len(shape_of(bins)) == 1:
+        return bins
+    low, high = (np.min(a), np.max(a)) if limits is None else limits
+    alone = np.equal(low, high)
+    low, high = np.where(alone, low - 0.5, low), np.where(alone, high + 0.5, high)
+    dtype = np.result_type(dtype_of(low), dtype_of(high), dtype_of(a))
+    return np.linspace(low, high, int(bins) + 1).astype(dtype if dtype.kind == "f" else np.float64)
+
+
+def _of_each(name: str, columns: list[Any], bins: Any, limits: Any, weights: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Counts, or sums of the weights, and edges of a histogram of points with these coordinates."""
+    edges = tuple(_edges_of_each(name, *found) for found in zip(columns, bins, limits, strict=True))
+    sizes = [shape_of(e)[0] - 1 for e in edges]
+    at: Any = 0
+    outside: Any = False
+    for x, e, size in zip(columns, edges, sizes, strict=True):
+        part = _bin_of(x, e)
+        at, outside = at * size + part, np.logical_or(outside, part < 0)
+    total = math.prod(sizes)
+    at = np.where(outside, total, at)  # one bin more, for what is in none
+    if weights is None:
+        return np.reshape(np.bincount(at, minlength=total + 1)[:-1], sizes), edges
+    wide = np.promote_types(dtype_of(weights), np.float64)
+    sums = summed_at(np.ravel(weights).astype(wide), at, total + 1)[:-1]
+    return np.reshape(sums, sizes).astype(dtype_of(weights)), edges
 
 
 def _plain(name: str, x: Any) -> Any:
@@ -195,16 +252,22 @@ def histogramdd(
     weights = None if weights is None else as_array(weights)
     if not isinstance(sample, (list, tuple)):  # points as rows
         sample = list(np.transpose(np.atleast_2d(sample))) if len(shape_of(sample)) > 1 else [sample]
-    columns = [np.asarray(_known(name, x)) for x in sample]
-    n, plain = np.histogramdd(columns, _plain(name, bins), _plain(name, range), weights=_plain(name, weights))
-    if isinstance(weights, Tracer):
-        parts = [_bin_of(x, e) for x, e in zip(columns, plain, strict=True)]
-        at = np.ravel_multi_index([np.maximum(p, 0) for p in parts], n.shape)
-        at = np.where(np.min(parts, axis=0) < 0, -1, at)
-        n = np.reshape(_sums(weights.astype(np.float64), at, n.size), n.shape)
-    each = [bins] * len(columns) if np.ndim(concrete(bins)) == 0 and not isinstance(bins, (list, tuple)) else bins
-    limits = [None] * len(columns) if range is None else range
-    edges = tuple(_edges(name, *found) for found in zip(sample, each, limits, plain, strict=True))
+    several = isinstance(bins, (list, tuple)) or np.ndim(concrete(bins)) > 0
+    each = bins if several else [bins] * len(sample)
+    limits = [None] * len(sample) if range is None else range
+    if _any_mapped(sample, bins, range, weights):
+        loads = None if weights is None else weights.astype(np.float64)
+        n, edges = _of_each(name, sample, each, limits, loads)
+        n = n.astype(np.float64)
+    else:
+        columns = [np.asarray(_known(name, x)) for x in sample]
+        n, plain = np.histogramdd(columns, _plain(name, bins), _plain(name, range), weights=_plain(name, weights))
+        if isinstance(weights, Tracer):
+            parts = [_bin_of(x, e) for x, e in zip(columns, plain, strict=True)]
+            at = np.ravel_multi_index([np.maximum(p, 0) for p in parts], n.shape)
+            at = np.where(np.min(parts, axis=0) < 0, -1, at)
+            n = np.reshape(_sums(weights.astype(np.float64), at, n.size), n.shape)
+        edges = tuple(_edges(name, *found) for found in zip(sample, each, limits, plain, strict=True))
     if density:
         total = np.sum(n)
         for i, e in enumerate(edges):
@@ -225,7 +288,8 @@ def histogram2d(
     """Histogram of points in the plane."""
     if shape_of(x) != shape_of(y):
         raise ValueError(f"np.histogram2d: x and y differ in length: {describe(x)} and {describe(y)}.")
-    if np.ndim(concrete(bins)) == 1 and len(bins) not in (1, 2):  # the same edges for both
+    several = isinstance(bins, (list, tuple)) or np.ndim(concrete(bins)) > 0
+    if several and len(bins) not in (1, 2):  # the same edges for both
         bins = [bins, bins]
     n, edges = histogramdd([x, y], bins, range, density, weights)
     return n, edges[0], edges[1]

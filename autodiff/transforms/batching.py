@@ -70,7 +70,8 @@ def vmap(
     Notes
     -----
     Arguments that are not mapped are never repeated: the product of a shared matrix with the vectors of all examples
-    is one matrix product. A dimension of Python (a list, a loop) inside `f` stays what it is.
+    is one matrix product. A dimension of Python (a list, a loop) inside `f` stays what it is. ``np.piecewise`` applies
+    its functions to all entries and then chooses, so they must be elementwise; one that visibly is not is an error.
 
     Examples
     --------
