@@ -282,6 +282,22 @@ def test_linearize_passes_auxiliary_values_on():
         linearize(lambda x: x, 3.0, has_aux=True)
 
 
+@pytest.mark.parametrize("f", [np.exp, np.tanh, lambda x: np.exp(x)[1:], lambda x: {"y": 1 / x}])
+def test_a_value_may_be_changed_before_its_derivative_is_taken(f):
+    x = np.array([0.5, 1.0, 2.0])
+    (value, pullback, aux) = vjp(lambda x: (f(x), np.exp(x)), x, has_aux=True)
+    ones = tree.map(np.ones_like, value)
+    want, push = pullback(ones)[0], linearize(f, x)[1](x)
+    for y in (*tree.leaves(value), aux):
+        y[...] = 7.0
+    np.testing.assert_array_equal(pullback(ones)[0], want)
+    value, f_jvp = linearize(f, x)
+    for y in tree.leaves(value):
+        y *= 0.0
+    for got, expected in zip(tree.leaves(f_jvp(x)), tree.leaves(push), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
 def test_scalars_of_every_kind_come_back_as_numpy_scalars():
     want = (np.float64, np.int64, np.bool_, np.complex128, np.float32)
     f = lambda x: (x, 3, True, 1j * x, np.float32(2))
