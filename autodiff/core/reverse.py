@@ -222,10 +222,10 @@ def pull_step(node: Node, ct: Any, sums: Adjoints) -> None:
         entries[op.index] = full(drop_marks(ct), node)
     elif op.elementwise:
         pull_elementwise(node, ct, sums)
-    elif hasattr(op, "sweep"):
-        op.sweep(node, ct, sums)  # its own backward step, where it can do better than its rules
     elif op.joint_vjp is not None:
         pull_jointly(node, full(drop_marks(ct), node), sums)
+    elif hasattr(op, "sweep"):
+        op.sweep(node, ct, sums)  # its own backward step, where it can do better than its rules
     else:
         pull_structure(node, ct, sums)
 

@@ -55,6 +55,8 @@ MASKED = 512  # rows up to which masks of triangles are kept
 
 def numbers(name: str, x: Any, argument: str = "a") -> Any:
     """Return an array (a list of traced values is stacked) of a dtype that LAPACK takes, or raise."""
+    if type(x) is Variable and x.node.dtype.char in "fdFD":
+        return x
     x = stack(x) if isinstance(x, (list, tuple)) else as_array(x)
     dtype = dtype_of(x)
     if dtype.kind in "biu":
@@ -79,6 +81,8 @@ def matrices(name: str, x: Any, argument: str = "a") -> Any:
 
 def square(name: str, x: Any, argument: str = "a") -> Any:
     """Return a stack of square matrices, or raise."""
+    if type(x) is Variable and len(x.node.shape) > 1 and x.node.shape[-2] == x.node.shape[-1]:
+        return numbers(name, x, argument)
     x = matrices(name, x, argument)
     rows, columns = shape_of(x)[-2:]
     if rows != columns:
