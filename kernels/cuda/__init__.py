@@ -4,6 +4,7 @@ Importing this package needs no device; calling a kernel does, or the simulator 
 Numba is imported). See README.md beside this file.
 """
 
+from kernels.cuda.arrays import telling
 from kernels.cuda.batch_norm import batch_norm_apply, batch_norm_gradient, batch_norm_statistics, batch_norm_sums
 from kernels.cuda.chain import chain
 from kernels.cuda.conv2d import conv2d, conv2d_input_gradient, conv2d_weight_gradient, conv_transpose2d
@@ -54,3 +55,6 @@ __all__ = [
     "softplus",
     "tanh",
 ]
+
+for _name in __all__:
+    globals()[_name] = telling(_name, globals()[_name])

@@ -7,14 +7,30 @@ stream. Under the simulator the arrays are those of `cuda.to_device`, and NumPy 
 from __future__ import annotations
 
 import functools
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import cuda
 
 from kernels.cuda.launch import SIMULATED
 
-__all__ = ["contiguous", "empty", "flat", "give", "modules", "number", "receive", "require_device", "stream"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "check_dtypes",
+    "contiguous",
+    "empty",
+    "flat",
+    "give",
+    "modules",
+    "number",
+    "receive",
+    "require_device",
+    "stream",
+    "telling",
+]
 
 
 @functools.cache
@@ -87,8 +103,40 @@ def empty(name: str, shape: Any, dtype: Any) -> Any:
         return library.empty(shape, dtype)
     except MemoryError as error:
         asked = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
-        free = "" if SIMULATED else f", {library.cuda.runtime.memGetInfo()[0]} are free"
-        raise MemoryError(f"{name}: a result of shape {shape} takes {asked} bytes on the device{free}.") from error
+        raise MemoryError(f"{name}: a result of shape {shape} takes {asked} bytes on the device{_free()}.") from error
+
+
+def _free() -> str:
+    """Say how many bytes the device has left, if it answers."""
+    if SIMULATED:
+        return ""
+    try:
+        return f", {modules().cuda.runtime.memGetInfo()[0]} are free"
+    except Exception:  # noqa: BLE001 - it is the first error that counts
+        return ""
+
+
+def telling(name: str, function: Callable[..., Any]) -> Any:
+    """Return a kernel that names itself where CuPy has no room for a copy or for what it works with.
+
+    Raises
+    ------
+    MemoryError
+        With the kernel's name, the bytes asked for and those free.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except MemoryError as error:
+            if str(error).startswith(f"{name}: "):
+                raise
+            asked = re.search(r"allocating ([\d,]+) bytes", str(error))
+            room = f"{asked[1].replace(',', '')} bytes" if asked else "an array"
+            raise MemoryError(f"{name}: the device has no room for {room} to work with{_free()}.") from error
+
+    return call
 
 
 def contiguous(x: Any) -> Any:

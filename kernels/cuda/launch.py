@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numba import config, cuda, types
 
 __all__ = [
@@ -29,6 +30,7 @@ SIMULATED = bool(config.ENABLE_CUDASIM)
 SMALL_TILES = SIMULATED and os.environ.get("AUTODIFF_CUDA_TILES") != "device"
 MAX_BLOCKS = 2 if SIMULATED else 2**31 - 1  # of the first axis of a grid; loops take strides of the grid
 MAX_THREADS = 1024
+HOST: Any = np.ndarray  # what a launch refuses
 BLOCKING = os.environ.get("CUDA_LAUNCH_BLOCKING") == "1"
 TYPES = {
     "u2": types.uint16, "i4": types.int32, "i8": types.int64,
@@ -38,7 +40,6 @@ TYPES = {
 if SIMULATED:
     import sys
 
-    import numpy as np
     from numba.cuda.simulator import kernelapi
     from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
     from numba.np.numpy_support import as_dtype
@@ -105,6 +106,8 @@ class Kernel:
 
         Raises
         ------
+        TypeError
+            If an argument is in the host's memory.
         RuntimeError
             If the device is too old, or refuses the launch. Kernels run while the program goes on: what goes wrong
             inside of one is reported by a later call, unless CUDA_LAUNCH_BLOCKING=1 makes each call wait for its own.
@@ -123,6 +126,8 @@ class Kernel:
                 f"{operation}: the kernel {self.name} needs compute capability {self.capability[0]}."
                 f"{self.capability[1]}, the device has {found[0]}.{found[1]}."
             )
+        if any(isinstance(arg, HOST) for arg in args):  # Numba would copy it there and back
+            raise TypeError(f"{operation}: the kernel {self.name} was given an array in the host's memory.")
         where = f"{operation}: the kernel {self.name} was not launched on {blocks} blocks of {threads} threads"
         stream = arrays.stream()
         try:

@@ -109,6 +109,63 @@ def test_no_room_says_what_is_free(monkeypatch):
         arrays.empty("softmax", (3, 5), np.float32)
 
 
+class OutOfMemoryError(MemoryError):
+    """CuPy's."""
+
+
+#: Functions of the library that copy, or make what a kernel works with.
+ALLOCATING = "argsort asarray ascontiguousarray copy empty minimum searchsorted where zeros".split()
+
+
+@every_kernel
+def test_no_room_for_copies_names_the_kernel_too(gpu, name, monkeypatch):
+    arguments = on_device(gpu, CALLS[name])
+    library = arrays.modules()
+
+    class Library:
+        def __getattr__(self, attribute):
+            if attribute in ALLOCATING:
+                raise OutOfMemoryError("Out of memory allocating 1,536 bytes (allocated so far: 7 bytes).")
+            return getattr(library, attribute)
+
+    for module in [module for key, module in sys.modules.items() if key.startswith("kernels.cuda.")]:
+        if hasattr(module, "modules"):
+            monkeypatch.setattr(module, "modules", Library)
+    message = rf"^{name}: (a result of shape .* takes|the device has no room for) \d+ bytes"
+    with pytest.raises(MemoryError, match=message):
+        getattr(kernels, name)(**arguments)
+
+
+def test_no_room_for_copies_says_what_is_free(monkeypatch):
+    def work():
+        raise OutOfMemoryError("Out of memory allocating 1,536 bytes (allocated so far: 7 bytes).")
+
+    monkeypatch.setattr(arrays, "SIMULATED", False)
+    monkeypatch.setattr(arrays, "modules", lambda: Full)
+    message = r"^softmax: the device has no room for 1536 bytes to work with, 1000 are free\.$"
+    with pytest.raises(MemoryError, match=message):
+        arrays.telling("softmax", work)()
+
+
+@every_kernel
+def test_lists_and_numbers_are_no_arrays_of_the_device(gpu, name):
+    given = CALLS[name]
+    for key in (key for key, value in given.items() if isinstance(value, np.ndarray)):
+        for host in (given[key].tolist(), given[key].flat[0], np.ma.masked_array(given[key])):
+            with pytest.raises(
+                TypeError, match=rf"^{name}: {key} must be an array on the device, got .* in the host's"
+            ):
+                getattr(kernels, name)(**on_device(gpu, given) | {key: host})
+
+
+def test_kernels_are_never_given_arrays_of_the_host(monkeypatch):
+    monkeypatch.setattr(launch, "SIMULATED", False)
+    monkeypatch.setattr(launch.cuda, "get_current_device", lambda: Device((9, 0)), raising=False)
+    kernel = launch.Kernel("rows", Working(), None, "", (7, 5), simulable=True, registers=32, shared=0)
+    with pytest.raises(TypeError, match=r"^softmax: the kernel rows was given an array in the host's memory\.$"):
+        kernel.launch("softmax", 2, 8, np.ones(3), 4)
+
+
 class Failing:
     """A compiled kernel that the driver refuses to launch."""
 
@@ -125,6 +182,7 @@ def test_failed_launches_name_the_operation(gpu, name, monkeypatch):
         pytest.skip("the launch is replaced in the simulator's place")
     arguments = on_device(gpu, CALLS[name])
     monkeypatch.setattr(launch, "SIMULATED", False)
+    monkeypatch.setattr(launch, "HOST", ())  # of which the simulator's arrays are made
     monkeypatch.setattr(launch.cuda, "get_current_device", lambda: Device((9, 0)), raising=False)
     monkeypatch.setattr(arrays, "stream", lambda: 0)
     monkeypatch.setattr(launch.Kernel, "__getattribute__", failing)
