@@ -114,7 +114,7 @@ class OutOfMemoryError(MemoryError):
 
 
 #: Functions of the library that copy, or make what a kernel works with.
-ALLOCATING = "argsort asarray ascontiguousarray copy empty minimum searchsorted where zeros".split()
+ALLOCATING = ["argsort", "asarray", "ascontiguousarray", "copy", "empty", "minimum", "searchsorted", "where", "zeros"]
 
 
 @every_kernel
