@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Row", "agreement", "print_table"]
+__all__ = ["Row", "agreement", "half_a_digit", "print_table"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +114,17 @@ class Row:
         if self.verdict == "missed" and self.if_missed:
             remark += f"; {self.if_missed}"
         return self.name, self.reported, self.measured, remark
+
+
+def half_a_digit(printed: str) -> float:
+    """Return half a unit of the last digit that a text prints: so far from it the figure is still the same in print.
+
+    Examples
+    --------
+    >>> half_a_digit("0.0036")
+    5e-05
+    """
+    return 0.5 * 10.0 ** -len(printed.partition(".")[2])
 
 
 def agreement(name: str, first: Any, second: Any, tolerance: float = 1e-12, note: str | None = None) -> Row:

@@ -98,12 +98,13 @@ def with_momentum(run: Run) -> list[Row]:
     draw_costs(run, curves, "Momentum on the MNIST network", target)
     rows = []
     for name in ("as in the text", "linear logits"):
+        why = "a class whose logit is below zero for every image learns nothing" if name == "as in the text" else None
         (fast, note), (plain, slow) = found[name, "momentum 0.9"], found[name, "SGD"]
         rows += [
             Row(f"{name}: minibatches to cost 0.1 with momentum", "just over 2,000", _count(fast), note,
-                value=fast or lengths["momentum 0.9"], at_most=2200),
+                value=fast or lengths["momentum 0.9"], at_most=2200, if_missed=why),
             Row("... without", "nearly 18,000", _count(plain), slow,
-                value=plain or lengths["SGD"], at_most=18_000 if run.full else None),
+                value=plain or lengths["SGD"], at_most=18_000 if run.full else None, if_missed=why),
         ]  # fmt: skip
         if plain and fast:
             rows.append(Row("... faster by", "about 9 times", f"{plain / fast:.1f} times", "at the same learning rate"))
