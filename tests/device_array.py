@@ -4,7 +4,9 @@ It refuses what CuPy refuses: `np.asarray` of it, and NumPy arrays as operands. 
 positions too, and reductions to one number return an array without axes.
 """
 
+import contextlib
 import operator
+from unittest import mock
 
 import numpy as np
 
@@ -182,3 +184,20 @@ for _name in (
     setattr(DeviceArray, _name, _method(_name))
 
 put = DeviceArray.put
+
+
+@contextlib.contextmanager
+def simulated():
+    """Let the kernels in Numba's simulator take and return these arrays; return the name of their device."""
+    from autodiff import device
+    from kernels.cuda import arrays
+
+    memory = property(lambda self: self._host)
+    fake = device.Device(lambda x, _: put(x), lambda x: isinstance(x, DeviceArray))
+    with (
+        mock.patch.object(arrays, "_fake", return_value=DeviceArray),
+        mock.patch.object(DeviceArray, "_ary", memory, create=True),
+        mock.patch.object(DeviceArray, "__cuda_array_interface__", memory, create=True),
+        mock.patch.dict(device.DEVICES, {"fake": fake}),
+    ):
+        yield "fake"

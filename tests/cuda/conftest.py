@@ -73,15 +73,9 @@ def place(gpu, monkeypatch):
         kernel = getattr(package, name)
         monkeypatch.setattr(package, name, lambda *a, _n=name, _k=kernel, **o: called.append(_n) or _k(*a, **o))
     if TARGET == "cuda":
-        return "cuda", called
-    from autodiff import device
-    from kernels.cuda import arrays
-    from tests.device_array import DeviceArray
+        yield "cuda", called
+        return
+    from tests.device_array import simulated
 
-    memory = property(lambda self: self._host)
-    monkeypatch.setattr(arrays, "_fake", lambda: DeviceArray)
-    monkeypatch.setattr(DeviceArray, "_ary", memory, raising=False)
-    monkeypatch.setattr(DeviceArray, "__cuda_array_interface__", memory, raising=False)
-    fake = device.Device(lambda x, _: DeviceArray.put(x), lambda x: isinstance(x, DeviceArray))
-    monkeypatch.setitem(device.DEVICES, "fake", fake)
-    return "fake", called
+    with simulated() as device:
+        yield device, called
