@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from autodiff import checkpoint, grad, hessian, hvp, jacfwd, jacrev, jvp, tree, vjp
+from autodiff.core.errors import DifferentiationError
 
 V = np.array([1.0, 2.0, 3.0])
 M = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])
@@ -190,3 +191,50 @@ def test_marked_entries_are_zero_not_nan():
     for jac in (jacfwd, jacrev):
         np.testing.assert_array_equal(jac(f)(x), [[0.0, 0.0], [0.0, 0.25]])
     np.testing.assert_allclose(hessian(lambda x: np.sum(f(x)))(x), [[0.0, 0.0], [0.0, -1 / 32]])
+
+
+Z = np.array([1 + 2j, 0.5 - 1j, 0.3j])
+
+
+def holomorphic(z):
+    return np.stack([z[0] * z[1], np.sin(z[2]) * z[0], np.exp(z[1])])
+
+
+@pytest.mark.parametrize("jacobian", [jacfwd, jacrev])
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_the_jacobian_of_a_holomorphic_function(jacobian, dtype):
+    z = Z.astype(dtype)
+    want = [[z[1], z[0], 0], [np.sin(z[2]), 0, np.cos(z[2]) * z[0]], [0, np.exp(z[1]), 0]]
+    found = jacobian(holomorphic, holomorphic=True)(z)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, want, rtol=1e-6)
+    both = jacobian(lambda a, b: a**2 * b, (0, 1), holomorphic=True)(1j, 2 + 0j)
+    assert both == pytest.approx((4j, -1))
+
+
+def test_the_hessian_of_a_holomorphic_function():
+    found = hessian(lambda z: z[0] ** 2 * np.exp(z[1]), holomorphic=True)(Z[:2])
+    e = np.exp(Z[1])
+    np.testing.assert_allclose(found, [[2 * e, 2 * Z[0] * e], [2 * Z[0] * e, Z[0] ** 2 * e]], rtol=1e-14)
+
+
+def test_rows_of_a_real_function_of_complex_arguments():
+    f = lambda z: np.stack([np.abs(z[0]) ** 2, np.real(z[1] * z[2])])
+    want = [[2 * np.conj(Z[0]), 0, 0], [0, Z[2], Z[1]]]  # df/dx - i df/dy
+    np.testing.assert_allclose(jacrev(f)(Z), want, rtol=1e-14)
+    np.testing.assert_allclose(jacrev(f)(Z)[0], grad(lambda z: f(z)[0])(Z), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: jacfwd(holomorphic)(Z), r"jacfwd: argument 0 is complex \(complex128\[3\]\).*say holomorphic=True"),
+        (lambda: jacrev(holomorphic)(Z), r"jacrev: argument 0 is complex .*say holomorphic=True"),
+        (lambda: jacfwd(np.abs)(Z), r"jacfwd: argument 0 is complex .*jacrev, if the value is real"),
+        (lambda: jacrev(np.abs, holomorphic=True)(Z), r"holomorphic=True .* the function's value is float64\[3\]"),
+        (lambda: jacfwd(np.exp, holomorphic=True)(1.0), r"argument 0 is float.*astype\(complex\)"),
+    ],
+)
+def test_complex_arguments_need_a_promise(call, message):
+    with pytest.raises(DifferentiationError, match=message):
+        call()

@@ -29,7 +29,9 @@ MEMORY = 2**24
 """Numbers that one sweep of a Jacobian may hold; wider ones are made in parts."""
 
 
-def jacfwd(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+def jacfwd(
+    f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
     """Make a function that returns the Jacobian of `f`, all columns in one sweep of forward mode.
 
     The program runs once and is linearised; the columns are one forward sweep along its trace, with one axis more, as
@@ -44,6 +46,8 @@ def jacfwd(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Ca
         Which positional arguments to differentiate with respect to.
     has_aux : bool
         Whether `f` returns ``(value, aux)``; then the result is ``(jacobian, aux)``.
+    holomorphic : bool
+        Promise that `f` is a holomorphic function of complex arguments; then the Jacobian is the complex derivative.
 
     Returns
     -------
@@ -54,8 +58,8 @@ def jacfwd(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Ca
     Raises
     ------
     TypeError
-        If an argument has no derivative, or is complex while the function is not holomorphic in it: a complex
-        argument needs `vjp` or `jvp` with the direction of your choice.
+        If an argument has no derivative, or is complex without the promise of `holomorphic`. Otherwise a complex
+        argument needs `vjp` or `jvp` with the direction of your choice; or `jacrev`, if the value is real.
     ValueError
         If `argnums` is out of range.
 
@@ -66,14 +70,17 @@ def jacfwd(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Ca
     array([[2., 0.],
            [0., 4.]])
     """
-    return _jacobian("jacfwd", f, argnums, has_aux, _columns)
+    return _jacobian("jacfwd", f, argnums, has_aux, holomorphic)
 
 
-def jacrev(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+def jacrev(
+    f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
     """Make a function that returns the Jacobian of `f`, all rows in one sweep of reverse mode.
 
     The program runs once; the rows are one backward sweep, as in `jacfwd`. Best for functions with fewer
-    outputs than inputs. Parameters, results and errors are those of `jacfwd`.
+    outputs than inputs. Parameters, results and errors are those of `jacfwd`; but an argument may be complex if
+    the value is real, and then the rows are ``df/dx - i df/dy``, as in `grad`.
 
     Examples
     --------
@@ -82,10 +89,12 @@ def jacrev(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Ca
     array([[3., 2.],
            [0., 1.]])
     """
-    return _jacobian("jacrev", f, argnums, has_aux, _rows)
+    return _jacobian("jacrev", f, argnums, has_aux, holomorphic)
 
 
-def hessian(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Callable[..., Any]:
+def hessian(
+    f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
     """Make a function that returns the matrix of second derivatives of `f`: forward over reverse.
 
     Parameters and errors are those of `jacfwd`. For a scalar function of an array of shape ``s`` the result has
@@ -98,7 +107,7 @@ def hessian(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> C
     array([[6., 2.],
            [2., 0.]])
     """
-    return jacfwd(jacrev(f, argnums, has_aux), argnums, has_aux)
+    return jacfwd(jacrev(f, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
@@ -140,17 +149,15 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return product if len(primals) > 1 else product[0]
 
 
-def _jacobian(
-    name: str, f: Callable[..., Any], argnums: Any, has_aux: bool, fill: Callable[[Linearised], list[list[Any]]]
-) -> Callable[..., Any]:
+def _jacobian(name: str, f: Callable[..., Any], argnums: Any, has_aux: bool, holomorphic: bool) -> Callable[..., Any]:
     check_callable(name, f)
 
     @functools.wraps(f, updated=())
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         positions = pick_argnums(name, argnums, len(args))
         run = Linearised(name, f, args, positions, has_aux, kwargs)
-        _check_kinds(name, positions, run)
-        blocks = fill(run)  # blocks[output leaf][input leaf]
+        _check_kinds(name, positions, run, holomorphic)
+        blocks = _columns(run) if name == "jacfwd" else _rows(run, holomorphic)  # blocks[output leaf][input leaf]
         outs = []
         for row in blocks:
             at, trees = 0, []
@@ -164,14 +171,24 @@ def _jacobian(
     return jacobian
 
 
-def _check_kinds(name: str, positions: Sequence[int], run: Linearised) -> None:
-    """Refuse complex arguments, and a value that can have no derivative."""
-    for i, leaves in zip(positions, run.leaves, strict=True):
-        for x in leaves:
+def _check_kinds(name: str, positions: Sequence[int], run: Linearised, holomorphic: bool) -> None:
+    """Refuse what has no Jacobian: complex arguments without a promise, and a value that can have no derivative."""
+    arguments = [(f"argument {i}", x) for i, xs in zip(positions, run.leaves, strict=True) for x in xs]
+    values = [("the function's value", y) for y in run.values]
+    if holomorphic:
+        for what, v in (*arguments, *values):
+            if dtype_of(v).kind != "c":
+                raise DifferentiationError(
+                    f"{name}: with holomorphic=True arguments and value must be complex, but {what} is {describe(v)}; "
+                    "convert the arguments with .astype(complex), or leave holomorphic out."
+                )
+    elif name == "jacfwd" or any(dtype_of(y).kind == "c" for y in run.values):
+        for what, x in arguments:
             if dtype_of(x).kind == "c":
                 raise DifferentiationError(
-                    f"{name}: argument {i} is complex ({describe(x)}), and a Jacobian over the complex numbers exists "
-                    "only for holomorphic functions. Use jvp or vjp, or make real and imaginary part two arguments."
+                    f"{name}: {what} is complex ({describe(x)}), and a Jacobian over the complex numbers exists only "
+                    "for holomorphic functions: if yours is one, say holomorphic=True. Else use jvp or vjp (or jacrev, "
+                    "if the value is real), or make real and imaginary part two arguments."
                 )
     if run.out_structure is tree.LEAF and not is_inexact(run.values[0]):
         raise DifferentiationError(
@@ -242,14 +259,14 @@ def _columns(run: Linearised) -> list[list[Any]]:
     return blocks
 
 
-def _rows(run: Linearised) -> list[list[Any]]:
+def _rows(run: Linearised, holomorphic: bool) -> list[list[Any]]:
     leaves = [(x, node) for xs, ns in zip(run.leaves, run.nodes, strict=True) for x, node in zip(xs, ns, strict=True)]
     work = _work(run)
     blocks: list[list[Any]] = []
     for y, out in zip(run.values, run.out_nodes, strict=True):
 
         def sweep(unit: Any, out: Any = out) -> list[Any]:
-            found = _row(out, unit)
+            found = pull_back([(out, unit)]) if holomorphic else _row(out, unit)
             return [None if node is None else found.get(node) for _, node in leaves]
 
         rows = _swept(y, sweep, work) if out is not None else None
