@@ -378,7 +378,44 @@ def test_real_and_imaginary_parts_are_views():
         z.real[0] = x[1] ** 2
         return np.sum(np.real(z * z * (1 - 1j)))
 
-    np.testing.assert_allclose(grad(f)(V), jacfwd(f)(V))
+    r, i = np.array([V[1] ** 2, *V[1:]]), V
+    by_real, by_imag = 2 * r + 2 * i, 2 * r - 2 * i
+    want = by_imag + np.array([0, by_real[0] * 2 * V[1] + by_real[1], by_real[2]])
+    np.testing.assert_allclose(f(V), np.sum(r**2 - i**2 + 2 * r * i))
+    np.testing.assert_allclose(grad(f)(V), want)
+    np.testing.assert_allclose(jacfwd(f)(V), want)
+
+
+def of_parts(z, v):
+    y = z.copy()
+    part = y[1:].imag
+    y.real = v
+    y.imag *= v
+    part[0] += 1
+    y.T.real[0] = y.imag[:, 0] ** 2
+    return y, np.real(y) * np.imag(z)
+
+
+def test_assignment_to_real_and_imaginary_parts():
+    z, v = M + 1j * M[::-1], V
+    dz, dv = np.cos(z), np.sin(v)
+    value, t = jvp(of_parts, (z, v), (dz, dv))
+    h = 1e-6
+    for part, want, above, below in zip(
+        range(2), of_parts(z, v), of_parts(z + h * dz, v + h * dv), of_parts(z - h * dz, v - h * dv), strict=True
+    ):
+        np.testing.assert_array_equal(value[part], want)
+        np.testing.assert_allclose(t[part], (above - below) / (2 * h), rtol=1e-8, atol=1e-8)
+    cts = (np.exp(1j * M), np.ones_like(M))
+    gz, gv = vjp(of_parts, z, v)[1](cts)
+    along = np.sum(gz * dz).real + np.sum(gv * dv)
+    np.testing.assert_allclose(along, sum(np.sum(c * u).real for c, u in zip(cts, t, strict=True)))
+    many = vmap(of_parts)(np.stack([z, 2 * z]), np.stack([v, v]))
+    np.testing.assert_allclose(many[0][1], of_parts(2 * z, v)[0])
+    with pytest.raises(TypeError, match=r"x\.imag = \.\.\.: float64\[3\] is real and has no imaginary part"):
+        grad(lambda x: setattr(x.copy(), "imag", 1.0))(V)
+    with pytest.raises(ValueError, match="read-only"):
+        grad(lambda x: x.imag.__setitem__(0, 1.0))(V)
 
 
 # -- nesting, and the other transforms -----------------------------------------------------------------------

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from autodiff.core import Boundary, Sample, Spec, Tracer, elementwise, implements, install_method, linear
-from autodiff.core.assignment import copied
+from autodiff.core.assignment import Step, copied
 from autodiff.core.backend import array_of
 from autodiff.core.batching import all_values, pointwise
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.elementwise import conjugate
+from autodiff.ops.shape import broadcast_to, linked
 
 __all__ = ["angle", "astype", "imag", "real"]
 
@@ -74,14 +75,16 @@ _imag = elementwise(
 
 @implements(np.real)
 def real(val: Any) -> Any:
-    """Real part of a traced array."""
-    return _real(val) if dtype_of(val).kind == "c" else val
+    """Real part of a traced array: a view."""
+    return linked(_real, val, Step("real", None)) if dtype_of(val).kind == "c" else val
 
 
 @implements(np.imag)
 def imag(val: Any) -> Any:
-    """Imaginary part of a traced array: zeros, without derivative, for a real one."""
-    return _imag(val) if dtype_of(val).kind == "c" else np.zeros_like(val)
+    """Imaginary part of a traced array, a view: read-only zeros, without derivative, for a real one."""
+    if dtype_of(val).kind == "c":
+        return linked(_imag, val, Step("imag", None))
+    return broadcast_to(np.zeros_like(val), shape_of(val))
 
 
 @implements(np.angle)
@@ -146,7 +149,5 @@ if hasattr(np, "astype"):  # NumPy 2.1
 
 
 install_method("astype", astype)
-install_method("real", property(real))  # type: ignore[arg-type]
-install_method("imag", property(imag))  # type: ignore[arg-type]
 for _name in ("conj", "conjugate"):  # these methods, unlike np.conjugate, return a real array itself
     install_method(_name, lambda self: conjugate(self) if dtype_of(self).kind == "c" else self)

@@ -13,6 +13,7 @@ from autodiff.core.errors import TracedIndexError, describe, missing_rule, user_
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tables import UFUNC_METHODS
 from autodiff.ops.assigning import setitem
+from autodiff.ops.dtypes import imag, real
 from autodiff.ops.gather import scatter, slotted
 from autodiff.ops.indexing import getitem, normalised, scatter_add
 from autodiff.ops.joining import as_array
@@ -222,6 +223,16 @@ def _assign_flat(a: Any, values: Any) -> None:
         setitem(_flat(a), ..., _cycled(values, size))
 
 
+def _assign_real(a: Any, values: Any) -> None:
+    setitem(real(a), ..., values)
+
+
+def _assign_imag(a: Any, values: Any) -> None:
+    if dtype_of(a).kind != "c":
+        raise TypeError(f"x.imag = ...: {describe(a)} is real and has no imaginary part to assign to.")
+    setitem(imag(a), ..., values)
+
+
 def _sort(a: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
     setitem(a, ..., np.sort(a, axis, kind, order, stable=stable))
 
@@ -238,6 +249,8 @@ def _fill(a: Any, value: Any) -> None:
 
 UFUNC_METHODS["at"] = _at
 install_method("flat", property(_flat, _assign_flat))  # type: ignore[arg-type]
+install_method("real", property(real, _assign_real))  # type: ignore[arg-type]
+install_method("imag", property(imag, _assign_imag))  # type: ignore[arg-type]
 install_method("fill", _fill)
 install_method("put", put)
 install_method("sort", _sort)
