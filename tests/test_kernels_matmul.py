@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kernels.cpu import matmul, threads, tiles, tiles_plain
+from kernels.cpu import matmul, narrow, threads, tiles, tiles_plain
 from kernels.cpu.host import host, vector_unit
 from kernels.cpu.jit import kernel
 
@@ -46,6 +46,40 @@ def test_products_of_all_orders_in_memory(size, dtype):
     for left in (a, np.asfortranarray(a)):
         for right in (b, np.asfortranarray(b)):
             close(matmul(left, right), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", range(1, narrow.MOST + 1))
+def test_products_with_few_columns(columns, dtype):
+    """Vectors run along the terms: of every remainder, in one pass and in several, of one product and of a batch."""
+    rng = np.random.default_rng(columns)
+    bias = rng.standard_normal(columns).astype(dtype)
+    for rows, terms in ((1, 128), (4, 131), (7, 1031), (23, 3001)):
+        a, b = rng.standard_normal((rows, terms)).astype(dtype), rng.standard_normal((terms, columns)).astype(dtype)
+        expected = exact_product(a, b)
+        for right in (b, np.asfortranarray(b), np.repeat(b, 2, axis=1)[:, ::2]):
+            close(matmul(a, right), expected)
+            close(matmul(a[:, ::-1][::-1], right), exact_product(a[:, ::-1][::-1], right))
+        with threads(3):
+            close(matmul(a, b, bias=bias, activation="relu"), np.maximum(expected + bias, 0))
+    a, b = rng.standard_normal((2, 1, 6, 200)).astype(dtype), rng.standard_normal((3, 200, columns)).astype(dtype)
+    close(matmul(a, b), exact_product(a, b))
+
+
+def test_where_vectors_run_along_the_terms():
+    lanes = tiles.LANES32
+    assert narrow.is_narrow(1, 8 * lanes, 4)
+    assert not narrow.is_narrow(1, 8 * lanes - 1, 4)
+    assert not narrow.is_narrow(lanes, 10_000, 4)
+    assert not narrow.is_narrow(narrow.MOST + 1, 10_000, 4)
+
+
+def test_not_a_number_comes_through_products_with_few_columns():
+    a, b = np.ones((6, 300), np.float32), np.ones((300, 3), np.float32)
+    a[2, 299], a[3, 0], b[5, 1] = np.nan, np.inf, 0
+    found = matmul(a, b)
+    assert np.isnan(found[2]).all()
+    np.testing.assert_array_equal(found[[3, 4]], [[np.inf] * 3, [300, 299, 300]])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -156,6 +190,24 @@ def run_tile(module_is_plain, kind, a, a_row, a_step, table, b, b_step, count, c
 
 
 @kernel
+def run_dots(a, b, count, c, rows, columns, accumulate):
+    tiles.dots(a, 1, 70, b, 2, 80, count, c, 3, 50, rows, columns, accumulate)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_tile_of_dot_products_agrees_with_the_plain_loops(dtype):
+    rng = np.random.default_rng(5)
+    a, b = rng.standard_normal(500).astype(dtype), rng.standard_normal(500).astype(dtype)
+    for rows in range(1, tiles.DOTS + 1):
+        for columns in range(1, tiles.DOTS + 1):
+            for count, accumulate in ((0, False), (1, True), (16, False), (37, False), (48, True)):
+                found, wanted = (np.linspace(-1, 1, 400).astype(dtype) for _ in range(2))
+                run_dots(a, b, count, found, rows, columns, accumulate)
+                tiles_plain.dots(a, 1, 70, b, 2, 80, count, wanted, 3, 50, rows, columns, accumulate)
+                np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 if dtype == np.float32 else 1e-13)
+
+
+@kernel
 def run_transpose(source, row, rows, columns, out, out_row):
     tiles.transpose_block(source, 1, row, rows, columns, out, 2, out_row)
 
@@ -227,7 +279,7 @@ def test_other_processors(name, features, vector_bytes, tmp_path):
         "import numpy as np; from kernels.cpu import matmul; from kernels.cpu.host import host\n"
         f"assert host().vector_bytes == {vector_bytes}, host()\n"
         "rng = np.random.default_rng(0)\n"
-        "for m, k, n in ((3, 4, 5), (40, 300, 50), (7, 9, 100)):\n"
+        "for m, k, n in ((3, 4, 5), (40, 300, 50), (7, 9, 100), (13, 700, 5)):\n"
         "    a, b = rng.standard_normal((m, k)).astype('f'), rng.standard_normal((k, n)).astype('f')\n"
         "    bias = rng.standard_normal(n).astype('f')\n"
         "    np.testing.assert_allclose(matmul(a, b), a @ b, rtol=0, atol=2e-4)\n"

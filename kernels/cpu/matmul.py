@@ -9,6 +9,7 @@ import numpy as np
 
 from kernels.cpu.gemm import RELU, multiply_cells, multiply_small
 from kernels.cpu.memory import flat
+from kernels.cpu.narrow import is_narrow, multiply_narrow
 from kernels.cpu.threads import num_threads, parallel_for
 
 __all__ = ["matmul", "small_product"]
@@ -77,6 +78,9 @@ def matmul(a: Any, b: Any, *, bias: Any = None, activation: str | None = None) -
         return np.maximum(out, 0, out=out) if code == RELU else out
     a_flat, a_row, a_column, a_offsets = _operand(a, batch)
     b_flat, b_row, b_column, b_offsets = _operand(b, batch)
+    if a_column == 1 and is_narrow(n, k, a.itemsize):
+        _narrow(products, (m, n, k), (a_flat, a_offsets, a_row), (b_flat, b_offsets, b_row, b_column), out, bias, code)
+        return out
     rows_cut, columns_cut, wanted = _grid(products, m, n, k)
     parallel_for(
         multiply_cells, products * rows_cut * columns_cut, a_flat, a_offsets, a_row, a_column, b_flat, b_offsets,
@@ -84,6 +88,17 @@ def matmul(a: Any, b: Any, *, bias: Any = None, activation: str | None = None) -
         grain=-(-products * rows_cut * columns_cut // wanted),
     )  # fmt: skip
     return out
+
+
+def _narrow(products: int, shape: tuple[int, int, int], a: Any, b: Any, out: Any, bias: Any, code: int) -> None:
+    """Compute products with few columns, whose rows are shared out."""
+    m, n, k = shape
+    wanted = min(num_threads(), max(1, int(2.0 * products * m * n * k / FLOPS_PER_THREAD)))
+    cut = min(m, -(-wanted // products))
+    parallel_for(
+        multiply_narrow, products * cut, *a, *b, out.reshape(-1), (m, n, k, cut), bias, code,
+        grain=-(-products * cut // wanted),
+    )  # fmt: skip
 
 
 def small_product(a: Any, b: Any, least: int = 1) -> Any:

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from kernels.cpu.jit import kernel
 
-__all__ = ["copy_rows", "prefetch", "prefetch_to_write", "tile", "tile_a_table", "tile_b_table", "transpose_block"]
+__all__ = [
+    "copy_rows",
+    "dots",
+    "prefetch",
+    "prefetch_soon",
+    "prefetch_to_write",
+    "tile",
+    "tile_a_table",
+    "tile_b_table",
+    "transpose_block",
+]
 
 
 @kernel(fast=True)
@@ -54,6 +64,18 @@ def tile_b_table(
             factor, source = a[a_at + i * a_row + k * a_step], b_at + b_table[b_step + k]
             for j in range(columns):
                 c[target + j] += factor * b[source + j]
+
+
+@kernel(fast=True)
+def dots(a, a_at, a_row, b, b_at, b_row, count, c, c_at, c_row, rows, columns, accumulate):
+    """See `kernels.cpu.tiles`."""
+    for i in range(rows):
+        for j in range(columns):
+            target = c_at + i * c_row + j
+            if not accumulate:
+                c[target] = 0
+            for k in range(count):
+                c[target] += a[a_at + i * a_row + k] * b[b_at + j * b_row + k]
 
 
 @kernel(fast=True)
