@@ -226,6 +226,17 @@ def permutations():
     assert not grad(lambda a: np.sum(linalg.qr(a, pivoting=True)[2] * 1.0))(A).any()
 
 
+@row("`eigh` of one matrix: signs and phases of the vectors, inside a transform")
+def signs_of_eigenvectors():
+    t = np.arange(9.0).reshape(3, 3)
+    a = np.cos(t + t.T)
+    (w, v), (dw, dv) = jvp(linalg.eigh, (a,), (t,))
+    (nw, nv), (ndw, ndv) = jvp(lambda a: tuple(np.linalg.eigh(a)), (a,), (t,))
+    for ours, theirs in ((w, nw), (v, nv), (dw, ndw), (dv, ndv)):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_allclose(np.abs(v), np.abs(sl.eigh(a)[1]), rtol=1e-12)
+
+
 @row("`expm`, `logm`, `sqrtm` and the others: repeated eigenvalues")
 def functions_of_repeated_eigenvalues():
     t, u = np.arange(9.0).reshape(3, 3), np.cos(np.arange(9.0)).reshape(3, 3)

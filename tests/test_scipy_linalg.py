@@ -9,6 +9,7 @@ import scipy.linalg as sl
 from autodiff import check_grads, grad, jacfwd, jacrev, jvp, stop_gradient, vmap
 from autodiff.core.errors import MissingRuleError
 from autodiff.scipy import linalg as al
+from autodiff.tree import leaves
 
 rng = np.random.default_rng(7)
 A = rng.normal(size=(3, 3)) / 2 + 2 * np.eye(3)
@@ -241,9 +242,35 @@ def test_errors(call, error, text):
         jvp(call, (A,), (A,))
 
 
-def test_pivots_that_differ_between_examples_are_refused():
-    with pytest.raises(MissingRuleError, match=r"lu_factor on traced .*vmap is not supported.*p_indices=True"):
-        vmap(lambda a: al.lu_factor(a)[0])(np.stack([A, A[::-1]]))
+PER_EXAMPLE = {
+    "lu_factor": (al.lu_factor, A),
+    "lu_solve": (lambda a: [al.lu_solve(al.lu_factor(a), B, trans=trans) for trans in (0, 1)], A),
+    "lu_solve complex": (lambda a: al.lu_solve(al.lu_factor(a), V, trans=2), C),
+    "eigh of a pair": (lambda a: al.eigh(a + a.T, S), A),
+    "eigh of a complex pair": (lambda a: al.eigh(a + a.conj().T, H, type=2, lower=False), C),
+    "rq": (al.rq, A),
+    "rq complex": (lambda a: al.rq(a[1:], mode="economic"), C),
+}
+
+
+@pytest.mark.parametrize("name", PER_EXAMPLE)
+def test_pivots_and_signs_of_each_example(name):
+    """The values are SciPy's, signs included; permutations differ between the examples."""
+    f, a = PER_EXAMPLE[name]
+    many = np.stack([a, a[::-1].copy(), a[[1, 2, 0]]])
+    got = leaves(vmap(f)(many))
+    for found in (leaves([f(m) for m in many]), leaves([jvp(f, (m,), (m,))[0] for m in many])):
+        want = [np.stack(found[k :: len(got)]) for k in range(len(got))]
+        for y, rows in zip(got, want, strict=True):
+            assert y.dtype == rows.dtype
+            np.testing.assert_allclose(y, rows, rtol=1e-11, atol=1e-11)
+    scalar = lambda m: sum(np.sum(np.real(y) * 0.7 + np.imag(y)) for y in leaves(f(m)) if y.dtype.kind in "fc")
+    slopes = [grad(scalar)(m) for m in many]
+    np.testing.assert_allclose(vmap(grad(scalar))(many), np.stack(slopes), rtol=1e-9, atol=1e-9)
+    t, h = np.cos(a), 1e-6
+    np.testing.assert_allclose(
+        np.sum(slopes[0] * t).real, (scalar(a + h * t) - scalar(a - h * t)) / (2 * h), rtol=1e-6, atol=1e-7
+    )
 
 
 def test_missing_functions_name_the_closest():

@@ -23,13 +23,39 @@ __all__ = ["eig", "eigh", "eigvals", "eigvalsh", "norm", "polar", "qr", "rq", "s
 # -- symmetric eigenvalues -----------------------------------------------------------------------------------
 
 
-def _oriented(vectors: Any, like: Any) -> Any:
-    """Turn real eigenvectors to the side that SciPy's are on."""
-    if dtype_of(vectors).kind == "c" or like.shape != shape_of(vectors):
-        return vectors
-    value = plain_value("scipy.linalg.eigh", vectors)
-    signs = np.where(np.sum(value * like, axis=0) < 0, -1, 1).astype(dtype_of(vectors))
-    return vectors * signs
+def _signs(vectors: Any, like: Any, axis: int) -> Any:
+    return np.where(np.sum(np.conjugate(like) * vectors, axis=axis).real < 0, -1, 1)
+
+
+def _eigh_sign_values(v: Any, a: Any, b: Any, lower: bool, kind: int) -> Any:
+    """Signs that turn the eigenvectors of a pair to the side that SciPy's are on."""
+    if v.ndim > 2:
+        a, b = (np.broadcast_to(x, v.shape) for x in (a, b))
+        some = [_eigh_sign_values(*one, lower=lower, kind=kind) for one in zip(v, a, b, strict=True)]
+        return np.array(some, np.intp).reshape(v.shape[:-1])
+    return _signs(v, sl.eigh(a, b, lower=lower, type=kind)[1], axis=0)
+
+
+def _rq_sign_values(q: Any, a: Any) -> Any:
+    """The same for the rows of the orthogonal factor of `rq`."""
+    if q.ndim > 2:
+        some = [_rq_sign_values(*one) for one in zip(q, a, strict=True)]
+        return np.array(some, np.intp).reshape(q.shape[:-1])
+    return _signs(q, sl.rq(a, mode="economic")[1], axis=1)
+
+
+_eigh_signs = constant(
+    _eigh_sign_values,
+    name="eigh_signs",
+    shape=lambda v, _a, _b, lower, kind: Spec(shape_of(v)[:-1], np.intp),
+    batch=stacked(2),
+)
+_rq_signs = constant(
+    _rq_sign_values,
+    name="rq_signs",
+    shape=lambda q, _a: Spec(shape_of(q)[:-1], np.intp),
+    batch=stacked(2),
+)
 
 
 def _chosen(w: Any, by_index: Any, by_value: Any) -> Any:
@@ -52,7 +78,7 @@ def _generalised(a: Any, b: Any, kind: int, lower: bool) -> tuple[Any, Any]:
         inner = solve_triangular(factor, adjoint(solve_triangular(factor, whole, lower=True)), lower=True)
     else:  # a b v = w v, b a v = w v
         inner = adjoint(factor) @ whole @ factor
-    w, u = np.linalg.eigh(inner)
+    w, u = np.linalg.eigh(inner, UPLO="L" if lower else "U")
     return w, (factor @ u if kind == 3 else solve_triangular(adjoint(factor), u, lower=False))
 
 
@@ -101,8 +127,7 @@ def eigh(
     if eigvals_only:
         return w[..., at]
     if b is not None:
-        values = [plain_value(name, x) for x in (a, b)]
-        v = _oriented(v, sl.eigh(*values, lower=lower, type=type)[1])
+        v = v * _eigh_signs(v, a, b, lower=lower, kind=type).astype(dtype_of(v))[..., None, :]
     return w[..., at], v[..., at]
 
 
@@ -229,10 +254,8 @@ def rq(a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full",
         raise unsupported(name, f"mode={mode!r} of {m} x {n} matrices", "Use mode='economic' of a wide matrix.")
     q, r = np.linalg.qr(adjoint(a[..., ::-1, :]))
     r, q = adjoint(r)[..., ::-1, ::-1], adjoint(q)[..., ::-1, :]
-    if dtype_of(a).kind != "c" and len(shape_of(a)) == 2:
-        like = sl.rq(plain_value(name, a), mode="economic")[1]
-        signs = np.where(np.sum(plain_value(name, q) * like, axis=-1) < 0, -1, 1).astype(dtype_of(a))
-        r, q = r * signs, q * signs[:, None]
+    signs = _rq_signs(q, a).astype(dtype_of(a))
+    r, q = r * signs[..., None, :], q * signs[..., None]
     return r if mode == "r" else (r, q)
 
 

@@ -15,7 +15,7 @@ from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.linalg.common import adjoint, hermitian, matrices, numbers, square
 from autodiff.ops.linalg.triangular import solve_triangular as _substitution
 from autodiff.ops.products import conjugated, swapped
-from autodiff.scipy._mirror import check_finite_values, mirrors, unsupported
+from autodiff.scipy._mirror import check_finite_values, mirrors
 
 __all__ = [
     "cho_factor",
@@ -286,6 +286,21 @@ def _exchanges(order: Any) -> Any:
     return piv
 
 
+def _row_places(piv: Any) -> Any:
+    """The order of the rows after LAPACK's exchanges."""
+    piv = np.asarray(piv)
+    if piv.ndim > 1:
+        return np.stack([_row_places(p) for p in piv]) if len(piv) else np.zeros(piv.shape, np.intp)
+    order = np.arange(len(piv))
+    for i, j in enumerate(piv):
+        order[[i, j]] = order[[j, i]]
+    return order
+
+
+_pivots = constant(_exchanges, name="lu_pivots", batch=stacked(1), shape=lambda order: Spec(shape_of(order), np.int32))
+_places = constant(_row_places, name="lu_places", batch=stacked(1), shape=lambda piv: Spec(shape_of(piv), np.intp))
+
+
 @mirrors(sl.lu)
 def lu(
     a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite: bool = True, p_indices: bool = False
@@ -308,9 +323,7 @@ def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> A
     """LU factors of a square matrix in one array, for `lu_solve`."""
     a = left_side("scipy.linalg.lu_factor", a, a, check_finite)
     order = _order(a)
-    if isinstance(order, Tracer):
-        raise unsupported("scipy.linalg.lu_factor", "vmap", "Use scipy.linalg.lu(a, p_indices=True), or solve.")
-    return _packed(np.take_along_axis(a, order[..., None], axis=-2)), _exchanges(order)
+    return _packed(np.take_along_axis(a, order[..., None], axis=-2)), _pivots(order)
 
 
 @mirrors(sl.lu_solve)
@@ -322,15 +335,18 @@ def lu_solve(lu_and_piv: Any, b: Any, trans: int = 0, overwrite_b: bool = False,
     b, vector = right_side(name, packed, b)
     if trans not in {0, 1, 2}:
         raise ValueError(f"{name}: trans must be 0, 1 or 2, not {trans!r}.")
-    order = np.arange(len(piv))
-    for i, j in enumerate(np.asarray(piv)):
-        order[[i, j]] = order[[j, i]]
+    order = _places(piv if isinstance(piv, Tracer) else np.asarray(piv))
     low, up = _unit_lower(packed), np.triu(packed)
     if trans == 0:
-        return _column(triangular(name, up, triangular(name, low, b[..., order, :], True), False), vector)
+        return _column(triangular(name, up, triangular(name, low, _rows(b, order), True), False), vector)
     turn = swapped if trans == 1 else adjoint
     x = triangular(name, turn(low), triangular(name, turn(up), b, True), False)
-    return _column(x[..., np.argsort(order), :], vector)
+    return _column(_rows(x, np.argsort(order)), vector)
+
+
+def _rows(x: Any, order: Any) -> Any:
+    """Rows in another order, which may differ between the examples of a map."""
+    return np.take_along_axis(x, order[..., None], axis=-2)
 
 
 # -- inverses and least squares ------------------------------------------------------------------------------
