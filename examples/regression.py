@@ -457,10 +457,10 @@ def ice_cream(run: Run) -> list[Row]:
         "plane": (np.stack([minutes, heat], 1), np.array([-112, 0.5, 2.0]), ("-112", "0.5", "2.0")),
         "quadratic": (np.stack([wide, wide**2], 1), np.array([-220, 5.0, -0.02]), ("-220", "5.0", "-0.02")),
     }
-    rows = []
+    rows, fits = [], {}
     for name, (features, truth, printed) in cases.items():
         y = features @ truth[1:] + truth[0]
-        w = descent_fit(features, y, 6000 if name == "quadratic" else 400)
+        w = fits[name] = descent_fit(features, y, 6000 if name == "quadratic" else 400)
         columns = np.c_[np.ones(len(y)), features]
         closed = least_squares(columns, y)
         digits = [f"{v:.{len(p.split('.')[1]) if '.' in p else 0}f}" for v, p in zip(w, printed, strict=True)]
@@ -488,8 +488,10 @@ def ice_cream(run: Run) -> list[Row]:
         )
     )
     with run.picture() as axes:
-        axes.plot(hot, 2 * hot - 112, "o", color=PALETTE[0], label="line, 61 to 82 F")
-        axes.plot(wide, -220 + 5 * wide - 0.02 * wide**2, "s", ms=4, color=PALETTE[1], label="quadratic, to 100 F")
+        for x, name, marker, colour in ((hot, "line", "o", PALETTE[0]), (wide, "quadratic", "s", PALETTE[1])):
+            features, truth, _ = cases[name]
+            axes.plot(x, features @ truth[1:] + truth[0], marker, ms=5, color=colour, label=f"points of the {name}")
+            axes.plot(x, features @ fits[name][1:] + fits[name][0], color=colour, label=f"{name}, by descent")
         axes.set(title="Ice-cream", xlabel="temperature (F)", ylabel="cones sold")
         axes.legend()
     return rows

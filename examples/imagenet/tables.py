@@ -156,7 +156,7 @@ def bars(ax: Any, lines: dict[str, Line]) -> None:
     ax.bar(at - 0.2, [100 * line.parameters / parameters for line in lines.values()], 0.4, label="parameters")
     ax.bar(at + 0.2, [100 * line.work / work for line in lines.values()], 0.4, label="multiply-adds")
     ax.set_xticks(at, [name.split(",")[0] for name in lines], rotation=35, ha="right")
-    ax.set_ylabel("share of the network (%)")
+    ax.set(title="Where the parameters are, and where the work is", ylabel="share of the network (%)")
     ax.legend()
 
 

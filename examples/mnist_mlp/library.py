@@ -106,6 +106,9 @@ K1_REPORTED = (
 )  # fmt: skip
 
 
+WHY = "other initial weights and another order; of 10,000 images the standard error is 0.26 points"
+
+
 @program("ekman/K1")
 def on_layers(run: Run) -> list[Row]:
     """Loss and accuracy by epoch, beside the text's; its random numbers are another library's."""
@@ -119,7 +122,9 @@ def on_layers(run: Run) -> list[Row]:
         )
     if len(records) >= len(K1_REPORTED):
         sixth = records[len(K1_REPORTED) - 1]["validation_accuracy"]
-        rows.append(Row("accuracy after six epochs", "0.9329", f"{sixth:.4f}", value=sixth, at_least=0.9329))
+        rows.append(
+            Row("accuracy after six epochs", "0.9329", f"{sixth:.4f}", value=sixth, at_least=0.9329, if_missed=WHY)
+        )
     names = {"training": "train_accuracy", "test": "validation_accuracy"}
     draw(run, {name: [record[key] for record in records] for name, key in names.items()}, "784-25-10 on layers")
     return rows
