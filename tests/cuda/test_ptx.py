@@ -123,6 +123,29 @@ def test_products_read_vectors_and_fuse(compiled, dtype, lanes):
         assert len(re.findall(rf"fma\.rn\.f{8 * int(dtype[1])}", ptx)) >= 64
 
 
+def test_chains_move_packs_of_16_bytes(compiled):
+    _, kernels = compiled
+    chains = [name for name in kernels if name.startswith("chain_")]
+    assert {name.split()[1] for name in chains} == {"f2", "f4", "f8"}
+    for name in chains:
+        lanes = "v2" if name.endswith("f8") else "v4"  # of float16 two lie in each of four registers
+        whole = name.split("_")[-2].count("v")
+        assert len(re.findall(rf"ld\.global\.{lanes}", kernels[name]["ptx"])) >= whole, name
+        assert f"st.global.{lanes}" in kernels[name]["ptx"], name
+
+
+def test_places_in_a_grid_have_64_bits(compiled):
+    """What is computed of the number of a block is never a product of 32 bits, which 2^31 items would overflow."""
+    _, kernels = compiled
+    for name, found in kernels.items():
+        numbers = re.findall(r"mov\.u32\s+(%r\d+), %n?ctaid\.x;", found["ptx"])
+        if name.split()[0] not in ("first_wrong_index", "first_wrong_label"):  # which are one block
+            assert numbers, name
+        for number in numbers:
+            short = re.findall(rf"(?:mul|mad)\.lo\.[su]32[^;]*{number}\b[^;]*;", found["ptx"])
+            assert short == [], f"{name}: {short}"
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_sums_stay_in_registers(compiled, dtype):
     _, kernels = compiled
