@@ -125,7 +125,7 @@ def device_put(x: Any, device: str) -> Any:
     x : tree
         Arrays of any shape and dtype in any nesting, such as a model, its gradient or the state of an optimiser.
         Numbers, text and whatever else is no array are left as they are. Traced arrays may be among them: moving is
-        linear, and its transpose moves the adjoint back.
+        linear, and its transpose moves the adjoint back, that of a traced number too.
     device : str
         ``"cpu"``: NumPy arrays. ``"cuda"``: CuPy arrays on the current GPU, or on the one where they are already.
         ``"cuda:1"``: on GPU number 1.
@@ -148,6 +148,11 @@ def device_put(x: Any, device: str) -> Any:
 
     Notes
     -----
+    Numbers are on every device, the entries of a host's array too: ``h[0] * x`` is right for `x` on a GPU. Its adjoint
+    for `h` is brought back where `h` is an argument of the transform; where `h` was computed on the host, that is said
+    by ``device_put(h[0], "cuda")``, and is an error otherwise. The derivative with respect to a number that was used on
+    a GPU is an array without axes there, for which nothing has waited.
+
     Random numbers come from NumPy's generators, on the host: the same seed gives the same numbers, and so the same
     training run to rounding, wherever it runs. Draw initial parameters and batches on the host and move them: in
     training, ``lambda model, batch, **how: loss(model, device_put(batch, "cuda"), **how)`` is the loss for `nn.fit`.
@@ -169,7 +174,7 @@ def device_put(x: Any, device: str) -> Any:
 def _put(v: Any, device: str) -> Any:
     x = adopted(bottom(v))
     if x is None or not is_array(x):
-        return v
+        return move(v, target="cpu", source="cpu") if isinstance(v, Tracer) and x is not None else v
     if isinstance(v, Tracer):
         if released(x) is not x:
             raise DeviceError(

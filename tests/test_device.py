@@ -195,27 +195,109 @@ def test_without_a_driver_the_error_says_so(monkeypatch):
 
 
 MIXTURES = {
-    "multiply": lambda x: x * np.ones(3),
-    "add": lambda x: np.ones(3) + x,
-    "matmul": lambda x: x @ np.ones(3),
-    "concatenate": lambda x: np.concatenate([x, np.ones(2)]),
-    "where": lambda x: np.where(np.ones(3) > 0, x, 0.0),
-    "dense": lambda x: ops.dense(x[None], np.ones((3, 2)), np.ones(2)),
+    "multiply": lambda x, c: x * c,
+    "add": lambda x, c: c + x,
+    "power": lambda x, c: x**c,
+    "maximum": np.maximum,
+    "matmul": lambda x, c: x @ c,
+    "concatenate": lambda x, c: np.concatenate([x, c]),
+    "stack": lambda x, c: np.stack([c, x]),
+    "where": lambda x, c: np.where(c > 0, x, 0.0) * np.where(x > 0, x, c),
+    "einsum": lambda x, c: np.einsum("i,i", x, c),
+    "clip|maximum": lambda x, c: np.clip(x, c, 2.0),
+    "solve": lambda x, c: np.linalg.solve(np.diag(x), c),
+    "interp": lambda x, c: np.interp(x, c, c),
+    "less": lambda x, c: x * (x < c),
+    "allclose|isclose": lambda x, c: x * np.allclose(x, c),
+    "polyval|multiply|add": lambda x, c: np.polyval(c, x) + np.polyval(x, c),
+    "cov|concatenate|stack": lambda x, c: np.cov(c, x),
+    "average|multiply": lambda x, c: np.average(x, weights=c),
+    "dense": lambda x, c: ops.dense(x[None], np.stack([c, c], 1), np.ones(2)),
+    "softmax_cross_entropy": lambda x, c: ops.softmax_cross_entropy(x[None], np.array([1])),
+    "assignment": lambda x, c: written(x, c, lambda y: y.__setitem__(slice(0, 2), c[:2])),
+    "copyto|assignment": lambda x, c: written(x, c, lambda y: np.copyto(y, c)),
+    "put|assignment": lambda x, c: written(x, c, lambda y: np.put(y, [0], c[:1])),
+    "add|assignment": lambda x, c: written(x, c, lambda y: np.add(y, c, out=y)),
+}
+
+
+def written(x, c, write):
+    y = x * 1.0
+    write(y)
+    return y
+
+
+def both(f):
+    return grad(lambda x, c: np.sum(f(x, c)), (0, 1))
+
+
+#: How the two arrays of an operation may be traced.
+TRACED = {
+    "one": lambda f: lambda x, c: grad(lambda x: np.sum(f(x, c)))(x),
+    "forward": lambda f: lambda x, c: jvp(lambda x: f(x, c), (x,), (x,)),
+    "both": both,
+    "both, forward": lambda f: lambda x, c: jvp(f, (x, c), (x, c)),
+    "examples": lambda f: lambda x, c: vmap(f, in_axes=(0, None))(put(np.stack([x._host, x._host])), c),
 }
 
 
 @pytest.mark.parametrize("name", MIXTURES)
-@pytest.mark.parametrize("mode", [grad, lambda f: lambda x: jvp(f, (x,), (x,))])
-def test_mixing_devices_names_both_arguments(name, mode):
+@pytest.mark.parametrize("traced", TRACED)
+def test_mixing_devices_names_both_arguments(name, traced):
+    text = rf"({name}): argument \d\S* \(.*\) is on .* and argument \d\S* \(.*\) on .*device_put"
+    with pytest.raises(DeviceError, match=text):
+        TRACED[traced](MIXTURES[name])(put(np.array([0.5, 1.0, 1.5])), np.ones(3))
+
+
+def test_positions_and_numbers_belong_to_every_device():
+    x, h = put(np.array([0.5, 1.0, 1.5])), np.array([2.0, 3.0])
+    same(grad(lambda x: np.sum(x[np.array([0, 0])] * h[0]))(x), np.array([4.0, 0.0, 0.0]))
+    f = lambda h: device_put(h[0], "fake") * np.sum(x) + device_put(np.sum(h**2), "fake") * np.float64(0.5)
+    g, t = grad(f)(h), np.array([1.0, -1.0])
+    assert type(g) is np.ndarray
+    np.testing.assert_allclose(g, [3.0 + 2.0, 3.0])
+    along = jvp(grad(lambda h: device_put(np.sum(h**3), "fake") * np.sum(x)), (h,), (t,))[1]
+    np.testing.assert_allclose(along, 18 * h * t)
+    brought = grad(lambda h: h[0] * np.sum(x))(h)
+    assert type(brought) is np.ndarray
+    np.testing.assert_allclose(brought, [3.0, 0.0])
+    with pytest.raises(DeviceError, match=r"gradient of the argument: the adjoint .* and another adjoint of it"):
+        grad(lambda h: h[0] * np.sum(x) + device_put(np.sum(h**2), "fake"))(h)
+    number = grad(lambda s: np.sum(np.sin(s) * x))(0.5)
+    same(number, np.array(3 * np.cos(0.5)))
     with pytest.raises(
-        DeviceError, match=rf"{name}: argument \d \(.*\) is on .* and argument \d \(.*\) on .*device_put"
+        DeviceError, match=r"gradient of power: the adjoint of its value .* on tests fake:0 and argument 0"
     ):
-        mode(lambda x: np.sum(MIXTURES[name](x)))(put(np.ones(3)))
+        grad(lambda h: np.sum(h**2) + np.sum(x))(h)
+
+
+def test_rules_of_the_program_stay_on_their_device():
+    x, h = put(np.array([0.3, 0.7])), np.array([0.3, 0.7])
+    f = autodiff.custom_vjp(np.sin)
+    f.defvjp(lambda x: (np.sin(x), x), lambda x, ct: (np.cos(h),))
+    with pytest.raises(
+        DeviceError, match=r"custom_vjp\(sin\): argument 0 .* on tests fake:0 and bwd's cotangent 0 .* on cpu"
+    ):
+        grad(lambda x: np.sum(f(x)))(x)
+    f = autodiff.custom_jvp(np.sin)
+    f.defjvp(lambda xs, ts: (np.sin(xs[0]), np.cos(h)))
+    for transform in (lambda f: jvp(f, (x,), (x,)), lambda f: grad(lambda x: np.sum(f(x)))(x)):
+        with pytest.raises(
+            DeviceError, match=r"custom_jvp\(sin\): the rule's value .* on tests fake:0 and its tangent .* on cpu"
+        ):
+            transform(f)
+    two = autodiff.custom_vjp(lambda x: (np.sin(x), np.cos(x)))
+    two.defvjp(lambda x: (two(x), x), lambda x, cts: (cts[0] * np.cos(x) - cts[1] * np.sin(x),))
+    same(grad(lambda x: np.sum(two(x)[0]))(x), np.cos(h))  # zeros for the other are made on the device
 
 
 def test_tangents_live_where_the_primals_do():
     with pytest.raises(DeviceError, match=r"jvp: primals\[0\] .* is on tests fake:0 and tangents\[0\]"):
         jvp(np.sin, (put(np.ones(2)),), (np.ones(2),))
+    with pytest.raises(DeviceError, match=r"linearize: primals\[0\] .* is on tests fake:0 and tangents\[0\]"):
+        autodiff.linearize(np.sin, put(np.ones(2)))[1](np.ones(2))
+    with pytest.raises(DeviceError, match=r"primals\[0\] .* is on tests fake:0 and tangents\[0\]"):
+        autodiff.hvp(lambda x: np.sum(np.sin(x)), (put(np.ones(2)),), (np.ones(2),))
 
 
 # -- DLPack --------------------------------------------------------------------------------------------------

@@ -347,3 +347,31 @@ def test_what_is_not_finite_is_found_there():
     steep = lambda model, batch, **how: (np.sqrt(np.sum((model[0].weight * 0) ** 2)), model)
     with pytest.raises(nn.NonFiniteError, match=r"a gradient is not finite at step 1.*the result of"):
         nn.fit(model, steep, nn.SGD(0.1), batches(np.random.default_rng(2), device="fake"), **options)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_gradients_and_moments_are_where_the_parameters_are(name):
+    rng = np.random.default_rng(2)
+    model, x, classes = perceptron(rng), rng.normal(size=(4, 6)), np.array([0, 1, 2, 0])
+    there, optimiser = device_put(model, "fake"), OPTIMISERS[name]
+    gradients = grad(loss, has_aux=True)(there, (put(x), put(classes)), train=True, rng=rng)[0]
+    here, text = (
+        device_put(gradients, "cpu"),
+        rf"{type(optimiser).__name__}.update: .* \(float64\[.*\]\) is on {{}} and its ",
+    )
+    with pytest.raises(DeviceError, match=text.format("tests fake:0") + r"gradient \(.*\) on cpu"):
+        optimiser.update(here, optimiser.init(there), there)
+    with pytest.raises(DeviceError, match=text.format("cpu") + r"gradient \(.*\) on tests fake:0"):
+        optimiser.update(gradients, optimiser.init(there), model)
+    if optimiser.moments():
+        with pytest.raises(DeviceError, match=text.format("tests fake:0") + r"\w+ in the state \(.*\) on cpu"):
+            optimiser.update(gradients, optimiser.init(model), there)
+
+
+def test_labels_of_the_host_are_an_error():
+    rng = np.random.default_rng(2)
+    model, x = device_put(perceptron(rng), "fake"), put(rng.normal(size=(4, 6)))
+    with pytest.raises(
+        DeviceError, match=r"softmax_cross_entropy: argument 0 .* on tests fake:0 and argument 1 .* on cpu"
+    ):
+        value_and_grad(loss, has_aux=True)(model, (x, np.zeros(4, int)), train=False)

@@ -17,7 +17,7 @@ from autodiff.core.errors import DeviceError, describe, user_line
 from autodiff.core.level import REFUSE, Traced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
     "CONVERTED",
@@ -32,6 +32,7 @@ __all__ = [
     "made",
     "mixed",
     "on_host",
+    "refuse_mixed_sweep",
     "refuse_mixture",
     "released",
 ]
@@ -133,9 +134,44 @@ def refuse_mixture(name: str, args: Iterable[Any]) -> None:
     DeviceError
         Names the operation and the first two arguments that are on different devices.
     """
-    found = mixed((f"argument {i}", x) for i, x in enumerate(args))
+    found = mixed(_labelled(args, "argument {}"))
     if found is not None:
         raise DeviceError(f"{name}: {found}") from None
+
+
+def _labelled(args: Iterable[Any], label: str) -> Iterator[tuple[str, Any]]:
+    """Name arguments by their positions, those in lists too: ``argument 0[1]``."""
+    for i, x in enumerate(args):
+        if type(x) in (list, tuple):
+            yield from _labelled(x, label.format(i) + "[{}]")
+        else:
+            yield label.format(i), x
+
+
+def refuse_mixed_sweep(error: TypeError) -> None:
+    """Raise if an adjoint met what its step had kept on another device: the error of a sweep says only that it failed.
+
+    Raises
+    ------
+    DeviceError
+        Names the operation, and the adjoint and the value that are on different devices.
+    """
+    at = None if isinstance(error, DeviceError) else error.__traceback__
+    while at is not None:
+        found = at.tb_frame.f_locals
+        node: Any = found.get("node")
+        ct = found.get("ct")
+        if hasattr(node, "parents") and ct is not None:
+            kept = [(f"argument {i} (kept for it)", x) for i, x in enumerate(node.args or ())]
+            others = ("its value", node.y), ("another adjoint of it", found.get("have"))
+            mixture = mixed([("the adjoint of its value", ct), *kept, *others])
+            if mixture is not None:
+                name = getattr(node.op, "name", "the argument")
+                raise DeviceError(
+                    f"gradient of {name}: {mixture} A number of the host may enter an operation on a device; if "
+                    "it was computed from arrays of the host, autodiff.device_put(number, ...) brings its adjoint back."
+                ) from error
+        at = at.tb_next
 
 
 def mixed(arguments: Iterable[tuple[Any, Any]]) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from autodiff.core.backend import CONVERTED, as_operand
+from autodiff.core.backend import CONVERTED, as_operand, refuse_mixture
 from autodiff.core.errors import (
     DifferentiationError,
     assignment,
@@ -101,9 +101,13 @@ class Tracer(Traced):
         rule = FUNCTIONS.get(func)
         if rule is None:
             raise _unknown_function(func, args)
-        if (kwargs and "out" in kwargs) or len(args) > 2 or (len(args) == 2 and func in _EARLY):
-            return _into_out(func, rule, args, kwargs)
-        return rule(*args, **kwargs)
+        try:
+            if (kwargs and "out" in kwargs) or len(args) > 2 or (len(args) == 2 and func in _EARLY):
+                return _into_out(func, rule, args, kwargs)
+            return rule(*args, **kwargs)
+        except TypeError:
+            refuse_mixture(_qualified(func), (*args, *kwargs.values()))
+            raise
 
     def settled(self) -> Any:
         """Return the value of this handle as an object that no program holds, and so none can assign to."""

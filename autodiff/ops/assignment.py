@@ -16,7 +16,7 @@ import numpy as np
 
 from autodiff.core import Operation, Sample, Spec, Tracer
 from autodiff.core.assignment import ALONE, READ, WRITE, Step
-from autodiff.core.backend import is_array, made, on_host
+from autodiff.core.backend import is_array, made, on_host, refuse_mixture
 from autodiff.core.batching import spread
 from autodiff.core.errors import leaked_tracer
 from autodiff.core.forward import Dual
@@ -395,7 +395,11 @@ def _marked(mask: Any, value: Any, shape: Any, place: Place, own: bool) -> Any:
 
 
 def _write_store(content: Any, value: Any, steps: Place, sole: bool) -> Any:
-    return assigned(content, value, steps, sole, steps[-1].arrays)
+    try:
+        return assigned(content, value, steps, sole, steps[-1].arrays)
+    except TypeError:
+        refuse_mixture("assignment", (content, value))
+        raise
 
 
 WRITE.append(_write_store)

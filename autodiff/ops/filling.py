@@ -8,6 +8,7 @@ import numpy as np
 
 from autodiff.core import Tracer, implements, install_method
 from autodiff.core.assignment import Box, Step, Window, share
+from autodiff.core.backend import refuse_mixture
 from autodiff.core.batching import mapped
 from autodiff.core.errors import TracedIndexError, describe, missing_rule, user_line, writing
 from autodiff.core.spec import dtype_of, shape_of
@@ -50,6 +51,7 @@ def _cycled(values: Any, count: int, start: Any = None) -> Any:
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """``a.flat[ind] = v``, with `v` repeated as needed."""
     _target("np.put", a, v)
+    refuse_mixture("np.put", (a, v))
     ind = np.ravel(_known("np.put", "ind", ind))
     if not shape_of(ind)[0]:
         return

@@ -9,7 +9,7 @@ import numpy as np
 from autodiff.core import Tracer, implements, install_method
 from autodiff.core.abstract import AbstractTracer, constant_like
 from autodiff.core.assignment import copied, detached
-from autodiff.core.backend import array_of
+from autodiff.core.backend import array_of, made
 from autodiff.core.errors import ShapeOnlyError, describe, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.axes import ravel
@@ -223,7 +223,9 @@ def full_like(
         y[...] = value
         return y
     empty = constant_like(a, (), dtype, 0)  # traced, if only shapes are known
-    return assignable(broadcast_to(empty, shape) if isinstance(empty, Tracer) else np.full(shape, value, dtype), a)
+    return assignable(
+        broadcast_to(empty, shape) if isinstance(empty, Tracer) else made(np.full, a, shape, fill_value, dtype), a
+    )
 
 
 @implements(np.empty_like)

@@ -16,8 +16,16 @@ import numpy as np
 
 from autodiff import tree
 from autodiff.core.assignment import settled
+from autodiff.core.backend import HOST, made, mixed, on_host
 from autodiff.core.batching import Batched, BatchLevel
-from autodiff.core.errors import DifferentiationError, LeakedTracerError, NonlinearError, describe, leaked_tracer
+from autodiff.core.errors import (
+    DeviceError,
+    DifferentiationError,
+    LeakedTracerError,
+    NonlinearError,
+    describe,
+    leaked_tracer,
+)
 from autodiff.core.forward import Dual, ForwardLevel
 from autodiff.core.level import Traced
 from autodiff.core.linear import LinearLevel, LinearTracer, is_zero
@@ -113,6 +121,11 @@ class _Custom:
         for v in values:
             if isinstance(v, Traced) and v.level.depth >= level.depth:
                 raise self.closure(v)
+
+    def _together(self, one: tuple[str, Any], other: tuple[str, Any]) -> None:
+        """Refuse values of a rule that live on different devices."""
+        if (type(one[1]) not in HOST or type(other[1]) not in HOST) and (found := mixed((one, other))):
+            raise DeviceError(f"{self._name}: {found}")
 
     def closure(self, v: Any) -> DifferentiationError:
         """Return the error for a result that depends on more than the arguments."""
@@ -287,6 +300,7 @@ class custom_jvp(_Custom):  # noqa: N801 - a decorator, named as in the field
         if want.shape != shape_of(t) or (want.dtype.kind == "f" and dtype_of(t).kind not in "fiub"):
             got = describe(Spec(shape_of(t), dtype_of(t)))
             raise ValueError(f"{self._name}: the rule's value is {describe(want)} but its tangent is {got}.")
+        self._together(("the rule's value", y), ("its tangent", t))
         return expand(_array(t), want)
 
     def _forward(self, level: Any, leaves: list[Any], rebuild: Any, static: list[Any]) -> Any:
@@ -328,6 +342,13 @@ def _with_zeros(c: Any, structure: tree.Structure) -> list[Any] | None:
         else:
             return None
     return None if any(v is not None for v in given.values()) else [settled(v) for v in cs]
+
+
+def _zeros_later(y: Any) -> Callable[[], Any]:
+    """Return what makes zeros like a value, without keeping it."""
+    if on_host(y):
+        return functools.partial(zero_like, Spec(shape_of(y), dtype_of(y)))
+    return functools.partial(made, np.zeros, made(np.zeros, y, 0), shape_of(y), dtype_of(y))
 
 
 def _array(t: Any) -> Any:
@@ -395,7 +416,7 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
 
         def pull(cts: list[Any]) -> list[Any]:
             assert self.bwd is not None
-            full = [zero_like(y) if c is None else settled(c) for c, y in zip(cts, ys, strict=True)]
+            full = [zeros() if c is None else settled(c) for c, zeros in zip(cts, unused, strict=True)]
             back = self.bwd(*static, residuals, tree.unflatten(structure, full))
             if not isinstance(back, (tuple, list)) or len(back) != len(primals):
                 count = len(back) if isinstance(back, (tuple, list)) else type(back).__name__
@@ -408,7 +429,7 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
                 flat += self._match(i, c, x)
             return flat
 
-        ys = [Spec(shape_of(y), dtype_of(y)) for y in ys]
+        unused = [_zeros_later(y) for y in ys]
         return pull
 
     def _match(self, i: int, c: Any, x: Any) -> list[Any]:
@@ -421,6 +442,8 @@ class custom_vjp(_Custom):  # noqa: N801 - a decorator, named as in the field
         for ct, leaf in zip(cs, leaves, strict=True):
             if ct is not None and shape_of(ct) != shape_of(leaf):
                 raise ValueError(f"{self._name}: bwd's cotangent {i} is {describe(ct)}, the argument {describe(leaf)}.")
+            if ct is not None:
+                self._together((f"argument {i}", leaf), (f"bwd's cotangent {i}", ct))
         return [None if ct is None or not is_inexact(leaf) else _array(ct) for ct, leaf in zip(cs, leaves, strict=True)]
 
     def _transpose(self, pull: Any, ys: Sequence[Any]) -> _LinearMap:

@@ -10,12 +10,13 @@ import numpy as np
 from autodiff import tree
 from autodiff.core.abstract import constant_like
 from autodiff.core.assignment import settled
-from autodiff.core.backend import HOST
+from autodiff.core.backend import HOST, on_host, refuse_mixed_sweep
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe
 from autodiff.core.linear import LinearLevel, LinearTracer
 from autodiff.core.memory import tell
 from autodiff.core.reverse import Node, ReverseLevel, Variable, pull_back, push_forward
 from autodiff.core.spec import Spec, dtype_of, shape_of
+from autodiff.device import device_put
 from autodiff.transforms._boundary import (
     check_callable,
     check_foreign,
@@ -123,22 +124,36 @@ class Linearised:
             self.out_nodes = []
         try:
             found = pull_back(roots)
-        except MemoryError as error:
-            tell(error)
+        except (MemoryError, TypeError) as error:
+            _explain(error)
             raise
         return [
-            [finish(found[n]) if n is not None and n in found else zero_like(x) for n, x in zip(ns, xs, strict=True)]
+            [_home(found[n], x) if n is not None and n in found else zero_like(x) for n, x in zip(ns, xs, strict=True)]
             for ns, xs in zip(self.nodes, self.leaves, strict=True)
         ]
 
 
 def _swept(sweep: Callable[..., dict[Node, Any]], *args: Any) -> dict[Node, Any]:
-    """Run a sweep; a full device says in which operation."""
+    """Run a sweep; a full device says in which operation, and a mixture of devices what was mixed."""
     try:
         return sweep(*args)
-    except MemoryError as error:
-        tell(error)
+    except (MemoryError, TypeError) as error:
+        _explain(error)
         raise
+
+
+def _explain(error: MemoryError | TypeError) -> None:
+    if isinstance(error, MemoryError):
+        tell(error)
+    else:
+        refuse_mixed_sweep(error)
+
+
+def _home(ct: Any, x: Any) -> Any:
+    """Return the adjoint of a leaf as the user gets it: where the leaf is, if a number of it was used elsewhere."""
+    if type(ct) is not np.ndarray and type(x) is np.ndarray and not on_host(ct):
+        ct = device_put(ct, "cpu")
+    return finish(ct)
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from autodiff import tree
-from autodiff.core.backend import made
-from autodiff.core.errors import describe
+from autodiff.core.backend import made, mixed
+from autodiff.core.errors import DeviceError, describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import cpu, kernels_enabled
 from nn.inspection import Leaf, named_leaves
@@ -198,6 +198,8 @@ class Optimiser:
         ------
         ValueError, TypeError
             If gradients or state do not match the model; the message names the parameter.
+        DeviceError
+            If one of them is on another device than its parameter.
 
         Examples
         --------
@@ -294,6 +296,8 @@ class Optimiser:
                 raise error(
                     f"{self.name}.update: the {what} of {leaf.name} is {_shown(value)}, but that is {_shown(p)}."
                 )
+            if type(value) is not type(p) and (found_mixed := mixed(((leaf.name, p), (f"its {what}", value)))):
+                raise DeviceError(f"{self.name}.update: {found_mixed}")
 
     def _constrained(self, leaf: Leaf, p: Any) -> Any:
         if self.constraint is None:
