@@ -9,6 +9,7 @@ a loop over n entries costs n steps, not n copies.
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -242,7 +243,15 @@ def _with_last_axis(step: Step, ndim: int, n: int) -> Step:
 
 def _batch_scattered(call: Any, batched: Any, x: Any, value: Any, arrays: Any, place: Place, n: int) -> Any:
     """Each example has its own positions: the number of the example is one more index."""
-    (step,) = place
+    *way, step = place
+    if way:  # into a view: the positions are those of its entries in the whole array
+        shape = shape_of(x)
+        numbers = made(np.arange, x, math.prod(shape[1:])).reshape(shape[1:])
+        for view in way:
+            numbers = view.read(numbers)
+        at = gather.batch(gather.call, (False, *batched[2:]), numbers, *arrays, pattern=step.param)  # type: ignore[misc]
+        flat, whole = np.reshape(x, (n, -1)), (Step("get", (SLOT,)),)
+        return np.reshape(_batch_scattered(call, (True, batched[1], True), flat, value, (at,), whole, n), shape)
     ndim = len(shape_of(x)) - 1
     new, own, source, target = _batch_plan((True, *batched[2:]), arrays, step.param, ndim)
     dummy = np.broadcast_to(False, shape_of(x)[1:])

@@ -74,6 +74,9 @@ def fix(x: Any, out: Any = None) -> Any:
 @implements(np.isclose)
 def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
     """Whether elements are equal up to a tolerance: a constant."""
+    if mapped(rtol) or mapped(atol):
+        near = np.absolute(np.subtract(a, b)) <= atol + rtol * np.absolute(b)
+        return np.logical_or(_equal(a, b, equal_nan), np.logical_and(near, np.isfinite(b)))
     return _isclose(a, b, rtol=concrete(rtol), atol=concrete(atol), equal_nan=equal_nan)
 
 

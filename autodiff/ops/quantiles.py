@@ -16,6 +16,7 @@ from autodiff.core.batching import each
 from autodiff.core.errors import missing_rule
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.reductions import as_array, axes_of, flag
+from autodiff.ops.repeat import take
 
 __all__ = ["median", "percentile", "quantile"]
 
@@ -73,7 +74,7 @@ def _pick(ordered: Any, at: Any, n: Any) -> Any:
     """Entries at some positions of each line, the axis of the positions first."""
     at = np.clip(at, 0, n - 1).astype(np.intp)
     if len(shape_of(at)) == 1:
-        return np.moveaxis(np.take(ordered, at, axis=-1), -1, 0)
+        return np.moveaxis(take(ordered, at, axis=-1), -1, 0)
     return np.moveaxis(np.take_along_axis(ordered, np.moveaxis(at, 0, -1), axis=-1), -1, 0)
 
 
