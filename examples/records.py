@@ -15,6 +15,7 @@ from nn.data import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from examples.catalogue import Program
     from examples.run import Run
 
 __all__ = ["Record", "Result", "measure", "read_records", "record", "render"]
@@ -108,13 +109,9 @@ def measure(entry: Entry, run: Run) -> Result:
     UnavailableError
         If there is no program, it cannot run on the device that is asked for, or a package or data are missing.
     """
-    program = entry.load()
-    devices = getattr(program, "devices", ("cpu",))
-    if run.device not in devices:
-        raise UnavailableError(f"{entry.id} ({entry.name}) runs on {' and '.join(devices)}, not on {run.device}")
     start, worked = time.perf_counter(), time.process_time()
     try:
-        rows = program(run)
+        rows = _program(entry, run.device)(run)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("autodiff", "examples", "kernels", "nn"):
             raise
@@ -123,6 +120,22 @@ def measure(entry: Entry, run: Run) -> Result:
         raise UnavailableError(f"{entry.id} ({entry.name}): {error}") from error
     seconds, worked = time.perf_counter() - start, time.process_time() - worked
     return Result(entry.id, rows, run.seed, run.full, run.device, run.data, round(seconds, 2), round(worked, 2))
+
+
+def _program(entry: Entry, device: str) -> Program:
+    program = entry.load()
+    devices = getattr(program, "devices", ("cpu",))
+    if device not in devices:
+        only = "" if "cuda" in devices else "; --device cuda is for the group gpu-kernels"
+        raise UnavailableError(f"{entry.id} ({entry.name}) runs on {' and '.join(devices)}, not on {device}{only}")
+    return program
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file at once, so that nobody reads half of it."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def _load() -> dict[str, Any]:
@@ -136,7 +149,7 @@ def record(result: Result) -> None:
     key = f"{'full' if result.full else 'quick'} {result.device} {result.seed}"
     data.setdefault(result.id, {})[key] = dataclasses.asdict(result, dict_factory=_without_defaults)
     ordered = {system: data[system] for system in ENTRIES if system in data}
-    FILE.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write(FILE, json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
 
 
 def _without_defaults(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -217,5 +230,5 @@ def render(path: Path | None = None) -> Path:
                     f"**not recorded** - reported: {entry.reported or '-'}",
                     "",
                 ]
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    _write(path, "\n".join(lines).rstrip() + "\n")
     return path
