@@ -32,11 +32,12 @@ for networks) measures a row anew, `python -m examples report` writes this page 
 
 Status: **met** - the same digits, formulas that agree, or a target that the mean of at least three seeds reaches;
 **reached** - a target too, but by fewer than three seeds; **short** - a network that has only been trained for a
-shorter time than in its text, which counts for nothing; **compared** - beside the text's figure, where the question is
-not quite the same; **shown** - the text reports no figure; **missed** - ours is worse than the text's. **text wrong**,
-alone or beside one of these - a figure of the text's own does not hold, the remark says why. Of several seeds the mean
-and the range are given. Times are by the clock, and in parentheses what the processor worked in all threads: the
-second is the one to compare, since other programs may have run meanwhile.
+shorter time than in its text, or on less, which counts for nothing; **compared** - beside the text's figure, where the
+question is not quite the same; **shown** - the text reports no figure; **missed** - ours is worse than the text's.
+**text wrong**, alone or beside one of these - a figure of the text's own does not hold, the remark says why.
+
+Of several seeds the mean and the range are given. Times are by the clock, and in parentheses what the processor worked
+in all threads: the second is the one to compare, since other programs may have run meanwhile.
 """
 
 
@@ -76,10 +77,13 @@ class Record:
         rows = self.rows
         verdicts = {row.verdict for row in rows} - {"text wrong"}
         if self.kind == "network":
-            if any(row.has_target for row in rows) and len(self.results) < SEEDS:
+            targets = any(row.has_target for row in rows)
+            if targets and len(self.results) < SEEDS:
                 verdicts.add("reached")
-            if not self.results[0].full and any(row.verdict == "compared" for row in rows):
+            if any(row.reported and row.value is not None and not row.has_target for row in rows):
                 verdicts.add("short")
+            if not targets and "compared" in verdicts:
+                verdicts.discard("met")  # tables may agree, but what the network reaches is another question
         best = min(verdicts, key=RANKS.index, default="shown")
         wrong = any(row.wrong is not None for row in rows)
         return best if not wrong else "text wrong" if best == "shown" else f"{best}, text wrong"

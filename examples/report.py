@@ -33,7 +33,8 @@ class Row:
     wrong
         Why the text's figure is wrong, if it is: the derivation in a line.
     value
-        The number behind `measured`, where the text's is a target: the mean over several seeds decides.
+        The number behind `measured`, where the text's is a target: the mean over several seeds decides. Without a
+        target it says that this run was too short for one.
     at_least, at_most
         The target; with one of them `met` follows from the value.
     if_missed

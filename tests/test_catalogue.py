@@ -165,9 +165,15 @@ def test_an_error_of_the_text_does_not_hide_the_other_rows():
 
 
 def test_a_network_that_was_trained_for_a_short_time_is_marked():
-    rows = [Row("parameters", "5", "5"), Row("accuracy", "98 %", "60 %", "of one epoch")]
+    rows = [Row("parameters", "5", "5"), Row("accuracy", "98 %", "60 %", "of one epoch", value=0.6)]
     assert records.Record("network", runs_of(rows, full=False)).status == "short"
-    assert records.Record("network", runs_of(rows)).status == "met"
+    assert records.Record("network", accuracies(0.981, 0.981, 0.981)).status == "met"
+
+
+def test_a_network_whose_tables_agree_is_not_met_without_its_result():
+    rows = [Row("parameters", "5", "5"), Row("error", "15.3 %", "not measured", "the photos are not to be had")]
+    assert records.Record("network", runs_of(rows)).status == "compared"
+    assert records.Record("algorithm", runs_of(rows)).status == "met"
 
 
 def test_why_a_target_is_missed_is_said_only_then():
