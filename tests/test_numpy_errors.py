@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 import autodiff.numpy as anp
 from autodiff import array_api as xp
@@ -87,7 +88,19 @@ CASES = {
     "gradient spacing": (lambda x: np.gradient(x, 1.0, 1.0, 1.0)[0], TypeError, r"np.gradient: 3 spacings for"),
     "gradient short": (lambda x: np.gradient(x[0, :1]), ValueError, r"np.gradient: an axis of length 1 is too"),
     "accumulate": (lambda x: np.maximum.accumulate(x[0, 0]), TypeError, r"cannot accumulate on a scalar"),
-    "accumulate of others": (np.hypot.accumulate, MissingRuleError, r"np.hypot.accumulate has no"),
+    "accumulate of others": (np.arctan2.accumulate, MissingRuleError, r"np.arctan2.accumulate has no"),
+    "reduce of others": (np.power.reduce, MissingRuleError, r"np.power.reduce has no"),
+    "reduce, order": (lambda x: np.subtract.reduce(x, axis=(0, 1)), ValueError, r"subtract.reduce: the order counts"),
+    "reduce of nothing": (lambda x: np.subtract.reduce(x[:0]), ValueError, r"no entry along axis 0, and no initial="),
+    "reduceat": (lambda x: np.add.reduceat(x, [9]), IndexError, r"np.add.reduceat: an index is out of bounds for 2"),
+    "reduceat kinds": (lambda x: np.add.reduceat(x, [0.5]), TypeError, r"must be a vector of integers, not float64\[1"),
+    "windows": (lambda x: sliding_window_view(x, 3, axis=0), ValueError, r"a window of 3 does not fit along axis 0 of"),
+    "windows, axes": (lambda x: sliding_window_view(x, (2, 2), axis=0), ValueError, r"2 window lengths for 1 axes"),
+    "writeable windows": (
+        lambda x: sliding_window_view(x, 2, axis=0, writeable=True),
+        MissingRuleError,
+        r"sliding_window_view .* with writeable=True",
+    ),
     # products
     "matrix_power": (lambda x: np.linalg.matrix_power(x, 2), LinAlgError, r"np.linalg.matrix_power: the la"),
     "multi_dot of one": (lambda x: np.linalg.multi_dot([x]), ValueError, r"multi_dot: expecting at least two"),

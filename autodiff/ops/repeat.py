@@ -10,7 +10,7 @@ from autodiff.core import Tracer, implements, install_method
 from autodiff.core.abstract import AbstractTracer, constant_like
 from autodiff.core.assignment import copied, detached
 from autodiff.core.backend import array_of, made
-from autodiff.core.errors import ShapeOnlyError, describe, user_line
+from autodiff.core.errors import ShapeOnlyError, describe, missing_rule, user_line
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.axes import ravel
 from autodiff.ops.gather import position
@@ -192,6 +192,26 @@ def _insertion_points(obj: Any, n: int) -> Any:
     if at.dtype.kind == "b":
         return np.flatnonzero(at)
     return at if at.size else at.astype(np.intp)
+
+
+@implements(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
+    """All windows of an array, along new axes at the end; a copy, unlike NumPy's read-only view."""
+    if writeable:
+        raise missing_rule("np.lib.stride_tricks.sliding_window_view", " with writeable=True")
+    window = as_shape(window_shape)
+    ndim = len(shape_of(x))
+    axes = range(ndim) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, ndim, allow_duplicate=True)
+    if len(axes) != len(window):
+        raise ValueError(f"sliding_window_view: {len(window)} window lengths for {len(axes)} axes of {describe(x)}.")
+    for i, n in zip(axes, window, strict=True):
+        count = shape_of(x)[i] - n + 1
+        if n < 0 or count < 1:
+            raise ValueError(f"sliding_window_view: a window of {n} does not fit along axis {i} of {describe(x)}.")
+        x = np.moveaxis(take(x, np.arange(count)[:, None] + np.arange(n), axis=i), i + 1, -1)
+    return x
 
 
 @implements(np.resize)

@@ -1,18 +1,32 @@
-"""Methods of ufuncs on traced arrays: ``reduce``, ``accumulate``, ``outer``; ``reduceat`` is refused."""
+"""Methods of ufuncs on traced arrays: ``reduce``, ``accumulate``, ``reduceat``, ``outer``.
+
+What has no NumPy function of the same meaning, as ``np.hypot.reduce``, is a Python loop over the entries along an axis.
+"""
 
 from __future__ import annotations
 
+import functools
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autodiff.core import Spec, constant, explicit
 from autodiff.core.batching import along
-from autodiff.core.errors import missing_rule
+from autodiff.core.errors import describe, missing_rule
 from autodiff.core.spec import shape_of
 from autodiff.core.tables import UFUNC_METHODS
 from autodiff.core.tracer import ufunc_name
-from autodiff.ops.reductions import NOT_GIVEN, as_array, flag, masked, reduced_shape, reduction_samples, starting
+from autodiff.ops.reductions import (
+    NOT_GIVEN,
+    as_array,
+    axes_of,
+    flag,
+    masked,
+    reduced_shape,
+    reduction_samples,
+    starting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +54,7 @@ def _reduce(
     """``ufunc.reduce``: the NumPy function of the same meaning."""
     function = _log_of_sum if ufunc is np.logaddexp else _REDUCE.get(ufunc)
     if function is None:
-        raise missing_rule(f"{ufunc_name(ufunc)}.reduce", ufunc=True)
+        return _folded(ufunc, as_array(array), axis, dtype, flag(keepdims), **more)
     initial = more.pop("initial", None)
     if more.get("where") is True:
         del more["where"]
@@ -105,8 +119,79 @@ def _accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, o
         return _running_extremum(ufunc, array if dtype is None else as_array(array).astype(dtype), axis)
     function = _ACCUMULATE.get(ufunc)
     if function is None:
-        raise missing_rule(f"{ufunc_name(ufunc)}.accumulate", ufunc=True)
+        array = as_array(array) if dtype is None else as_array(array).astype(dtype)
+        parts, axis = _entries(ufunc, "accumulate", array, axis)
+        return np.stack(list(itertools.accumulate(parts, ufunc)), axis=axis) if parts else array
     return function(array, axis=axis, dtype=dtype)
+
+
+# -- folds ---------------------------------------------------------------------------------------------------
+
+
+#: Functions that are applied to one entry after the other, and what an entry is that changes nothing, if there is one.
+_FOLDS: dict[Any, Any] = {
+    np.subtract: None,
+    np.divide: None,
+    np.hypot: 0.0,
+    np.logaddexp: -np.inf,
+    np.logaddexp2: -np.inf,
+    np.logical_xor: False,
+    np.fmax: None,
+    np.fmin: None,
+}
+
+
+def _entries(ufunc: np.ufunc, method: str, x: Any, axis: Any) -> tuple[list[Any], int]:
+    """The slices along an axis, one after the other, and the axis."""
+    if ufunc not in _FOLDS:
+        raise missing_rule(f"{ufunc_name(ufunc)}.{method}", ufunc=True)
+    axis = np.lib.array_utils.normalize_axis_index(axis, len(shape_of(x)))
+    moved = np.moveaxis(x, axis, 0)
+    return [moved[i] for i in range(shape_of(moved)[0])], axis
+
+
+def _folded(
+    ufunc: np.ufunc, x: Any, axis: Any, dtype: Any, keepdims: bool, initial: Any = NOT_GIVEN, where: Any = True
+) -> Any:
+    """``ufunc.reduce`` by one call for each entry along the axis; of several axes, one after the other."""
+    name, neutral = f"{ufunc_name(ufunc)}.reduce", _FOLDS.get(ufunc)
+    x = x if dtype is None else x.astype(dtype)
+    axes = axes_of(axis, len(shape_of(x))) if shape_of(x) or isinstance(axis, tuple) else ()
+    if neutral is None and (len(axes) > 1 or where is not True):
+        raise ValueError(f"{name}: the order counts, so it takes one axis and no where=, not axis={axis!r}.")
+    y = x if where is True else masked(x, where, neutral)
+    if not axes and not (initial is None or initial is NOT_GIVEN):
+        y = ufunc(initial, y)
+    for i in axes:
+        y = np.expand_dims(_fold(ufunc, name, y, i, neutral, initial), i)
+        initial = NOT_GIVEN
+    return y if keepdims else np.squeeze(y, axis=axes)
+
+
+def _fold(ufunc: np.ufunc, name: str, x: Any, axis: int, neutral: Any, initial: Any) -> Any:
+    parts, axis = _entries(ufunc, "reduce", x, axis)
+    start = neutral if initial is None or initial is NOT_GIVEN else initial
+    if start is not None and (start is not neutral or not parts):
+        parts = [np.full_like(x, start, shape=shape_of(x)[:axis] + shape_of(x)[axis + 1 :]), *parts]
+    if not parts:
+        raise ValueError(f"{name}: there is no entry along axis {axis}, and no initial=.")
+    return functools.reduce(ufunc, parts)
+
+
+def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
+    """``ufunc.reduceat``: reductions of the parts between positions; of one that does not rise, the entry there."""
+    x = as_array(array) if dtype is None else as_array(array).astype(dtype)
+    axis = np.lib.array_utils.normalize_axis_index(axis, len(shape_of(x)))
+    n, at = shape_of(x)[axis], np.asarray(indices)
+    if at.ndim != 1 or at.dtype.kind not in "iu":
+        raise TypeError(f"{ufunc_name(ufunc)}.reduceat: the indices must be a vector of integers, not {describe(at)}.")
+    if np.any((at < 0) | (at >= n)):
+        raise IndexError(f"{ufunc_name(ufunc)}.reduceat: an index is out of bounds for {n} entries along axis {axis}.")
+    ends = [*at[1:].tolist(), n][: len(at)]
+    before = (slice(None),) * axis
+    spans = [(i, j if i < j else i + 1) for i, j in zip(at.tolist(), ends, strict=True)]
+    parts = [_reduce(ufunc, x[(*before, slice(i, j))], axis, keepdims=True) for i, j in spans]
+    return np.concatenate(parts, axis=axis) if parts else x[(*before, slice(0, 0))]
 
 
 def _running_extremum(ufunc: np.ufunc, x: Any, axis: int) -> Any:
@@ -129,14 +214,7 @@ def _outer(ufunc: np.ufunc, a: Any, b: Any, **keywords: Any) -> Any:
     return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **keywords)
 
 
-def _refused(method: str, instead: str) -> Callable[..., Any]:
-    def refuse(ufunc: np.ufunc, *_args: Any, **_kwargs: Any) -> Any:
-        raise missing_rule(f"{ufunc_name(ufunc)}.{method}", f" ({instead})", ufunc=True)
-
-    return refuse
-
-
 UFUNC_METHODS["reduce"] = _reduce
 UFUNC_METHODS["accumulate"] = _accumulate
 UFUNC_METHODS["outer"] = _outer
-UFUNC_METHODS["reduceat"] = _refused("reduceat", "reduce the parts of np.split")
+UFUNC_METHODS["reduceat"] = _reduceat
