@@ -41,6 +41,10 @@ class History:
     losses: list[float] = dataclasses.field(default_factory=list)
     epochs: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
+    def __repr__(self) -> str:
+        last = f", the last: {self.epochs[-1]}" if self.epochs else ""
+        return f"History({len(self.losses):,} steps, {len(self.epochs)} epochs{last})"
+
     def __getitem__(self, name: str) -> Any:
         """Return a column of `epochs`; NaN where it was not measured."""
         column = np.array([float(epoch.get(name, np.nan)) for epoch in self.epochs])

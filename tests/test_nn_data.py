@@ -426,6 +426,8 @@ def test_batches_transform_then_augment():
 
 
 def test_batches_errors():
+    with pytest.raises(TypeError, match=r"Batches: give the arrays one by one, Batches\(x, y\), not in a tuple"):
+        nn_data.Batches((np.zeros(3), np.zeros(3)))
     with pytest.raises(ValueError, match="give at least one array"):
         nn_data.Batches()
     with pytest.raises(ValueError, match=r"same number of rows, but their shapes are \[\(3,\), \(4,\)\]"):

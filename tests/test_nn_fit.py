@@ -42,6 +42,30 @@ def test_fit_is_the_loop_that_one_would_write():
     assert result.history["loss"][1] == pytest.approx(np.mean(losses[7:14]), rel=1e-12)
 
 
+def test_a_result_is_shown_in_a_few_lines():
+    result = run()
+    assert "History(21 steps, 3 epochs, the last: {'epoch': 3, 'steps': 21, " in repr(result)
+    assert "optimizer_state" not in repr(result)
+    assert repr(nn.History()) == "History(0 steps, 0 epochs)"
+
+
+@pytest.mark.parametrize("changes", [{"shuffle": True}, {"shuffle": False, "augment": noise}])
+def test_validation_in_an_order_of_its_own_is_refused_before_training(changes):
+    with pytest.raises(ValueError, match=r"fit: validation must be neither shuffled nor augmented.*shuffle=False"):
+        run(validation=small_data(**changes))
+    with pytest.raises(TypeError, match=r"shuffling and augmentation need .* To evaluate, .* shuffle=False"):
+        evaluate(small_model(), small_data(**changes), loss=loss)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"), [(lambda value: value, "one value"), (lambda value: (value, 1, 2), "3 values")]
+)
+def test_a_loss_that_returns_something_else(wrong, what):
+    bad = lambda model, batch, *, train, rng: wrong(loss(model, batch, train=train, rng=rng)[0])
+    with pytest.raises(TypeError, match=rf"fit: loss must return \(value, new_model\), not {what}"):
+        nn.fit(small_model(), bad, Momentum(), small_data(), epochs=1, rng=0, progress=False)
+
+
 def test_it_learns():
     result = run(epochs=30, validation=small_data(shuffle=False), metrics={})
     assert result.history["validation_loss"][-1] < 0.5 * result.history["validation_loss"][0]

@@ -80,6 +80,8 @@ class Batches:
 
     Raises
     ------
+    TypeError
+        If an argument is a tuple.
     ValueError
         If there are no arrays, their lengths differ, or the batch size is not positive.
 
@@ -108,6 +110,8 @@ class Batches:
     ) -> None:
         if not arrays:
             raise ValueError("Batches: give at least one array, as in Batches(images, labels).")
+        if any(isinstance(array, tuple) for array in arrays):
+            raise TypeError("Batches: give the arrays one by one, Batches(x, y), not in a tuple.")
         self.arrays = tuple(array_of(array) for array in arrays)
         shapes = [array.shape for array in self.arrays]
         if any(not shape for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
@@ -154,7 +158,8 @@ class Batches:
         if not isinstance(rng, np.random.Generator):
             raise TypeError(
                 "Batches: shuffling and augmentation need a numpy.random.Generator: "
-                f"data.epoch(np.random.default_rng(0)), not {type(rng).__name__}."
+                f"data.epoch(np.random.default_rng(0)), not {type(rng).__name__}. To evaluate, make them with "
+                "shuffle=False."
             )
         order = rng.permutation(len(self.arrays[0])) if self.shuffle else None
         return self._iterate(order, int(rng.integers(2**63)), start)

@@ -63,7 +63,7 @@ def fit(
         Decides order, augmentation and dropout; an integer is a seed. A generator is not advanced: two others are
         spawned from it.
     validation
-        Batches to evaluate on at the end of each epoch.
+        Batches to evaluate on at the end of each epoch, neither shuffled nor augmented.
     metrics : dict of callables
         By name, ``metric(outputs, targets)``, as in `nn.metrics`, for the validation.
     early_stopping : EarlyStopping
@@ -123,6 +123,10 @@ def fit(
     """
     path = None if checkpoint is None else Path(checkpoint)
     _check(epochs, path, checkpoint_every, resume, rng)
+    if getattr(validation, "shuffle", False) or getattr(validation, "augment", None):
+        raise ValueError(
+            "fit: validation must be neither shuffled nor augmented; make it with Batches(..., shuffle=False)."
+        )
     run = state.start(model, optimizer, rng, early_stopping)
     if resume and path is not None and path.exists():
         run.load(path)

@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 __all__ = ["Loop", "count_examples"]
 
 
+def _checked(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the loss, which says what it must return if it returns something else."""
+
+    def checked(*args: Any, **keywords: Any) -> Any:
+        found = loss(*args, **keywords)
+        if not (isinstance(found, (tuple, list)) and len(found) == 2):
+            what = f"{len(found)} values" if isinstance(found, (tuple, list)) else "one value"
+            raise TypeError(f"fit: loss must return (value, new_model), not {what}; `return value, model` will do.")
+        return found
+
+    return checked
+
+
 class Loop:
     """The steps of an epoch."""
 
@@ -37,7 +50,7 @@ class Loop:
         self.epochs, self.path, self.every = epochs, path, every
         self.check_finite, self.progress = check_finite, progress
         self.loss = loss
-        self.gradient = value_and_grad(loss, has_aux=True)
+        self.gradient = value_and_grad(_checked(loss), has_aux=True)
         self.donates = "donate" in inspect.signature(optimizer.update).parameters
         self.owns = False
         self.bar: Bar

@@ -34,7 +34,7 @@ class FitResult:
     """
 
     model: Any
-    optimizer_state: Any
+    optimizer_state: Any = dataclasses.field(repr=False)  # as large as the model, or twice
     history: History
     stopped: str
 
