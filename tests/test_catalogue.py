@@ -269,6 +269,13 @@ def test_results_of_a_device_have_a_table_of_their_own(one_program, tmp_path):
     assert "**not recorded** - reported:" in page
 
 
+def test_the_check_of_one_program(capsys):
+    assert main(["check", "ekman/P3", "--quick", "--jobs", "1"]) == 0
+    assert "1 of 1 programs are right" in capsys.readouterr().out
+    assert main(["check", "nothing"]) == 2
+    assert "no system or group 'nothing'" in capsys.readouterr().err
+
+
 def test_a_check_that_fails_says_why(one_program):
     assert checks.check_one("lecture/L1")[0] == ""
     one_program[0] = Row("value", "5.5", "5.4")
