@@ -190,6 +190,11 @@ def configurations(run: Run) -> list[Row]:
         seen, new = error(result.model, data), error(result.model, test)
         bars.append((train_error, test_error, seen, new))
         rows.append(Row(f"{name}: training error", f"{train_error:g}", f"{seen:.2f}", note or ""))
+        if drop:
+            dropped, _ = nn.apply(result.model, data[0], train=True, rng=run.seed)
+            rows.append(Row("  with dropout on, as in training", f"{train_error:g}",
+                            f"{nn.metrics.mean_absolute_error(dropped, data[1]):.2f}",
+                            "perhaps what the text's log shows"))  # fmt: skip
         rows.append(target_row(f"{name}: test error", f"{test_error:g}", result.model, test, note))
     size = nn.count_parameters(network((128, 128, 64, 1), run.rng))
     with run.picture(figsize=(8, 4)) as axes:

@@ -354,7 +354,7 @@ def with_and_without(run: Run) -> list[Row]:
         Row("parameters", "", f"{count:,}", met=count == (1_069_726 if normalised else 1_068_298)),
         Row("test accuracy", accuracy, f"{100 * (1 - outcome.test):.1f} %", f"{outcome.steps:,} steps; "
             "not credible as a test figure for this net (about 86 % is usual): probably of a "
-            "training batch", value=1 - outcome.test),
+            "training batch", value=None if run.full and photos.full else 1 - outcome.test),
         Row("steps to 90 %", to_90, "not reached" if outcome.test > 0.1 else f"at most {outcome.steps:,}",
             "of test images; the text's are probably of training batches"),
         Row("steps to the other's last loss, normalised", "", f"{faster:,} of {steps:,}",

@@ -181,7 +181,7 @@ def _spread(values: list[str]) -> str:
     try:
         numbers = [float(value.rstrip(" %")) for value in values]
     except ValueError:
-        return ", ".join(values)
+        return "; ".join(values)
     unit = " %" if values[0].endswith("%") else ""
     return f"{sum(numbers) / len(numbers):.5g}{unit} ({min(numbers):.5g} to {max(numbers):.5g})"
 
