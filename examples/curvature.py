@@ -219,7 +219,8 @@ def critical_points(run: Run) -> list[Row]:
         for ax, (name, f), kind in zip(axes, shapes.items(), kinds, strict=True):
             contours(ax, f, (-1, 1), (-1, 1), levels=14)
             ax.plot(0, 0, "o", color=PALETTE[1])
-            ax.set(title=f"${name.replace(' ', '')}$\n{kind}", xlabel="x", ylabel="y", aspect="equal")
+            ax.set(title=f"${name.replace(' ', '')}$\n{kind}", xlabel="x", ylabel="y", aspect="equal",
+                   xticks=(-1, 0, 1), yticks=(-1, 0, 1))  # fmt: skip
     return rows
 
 
