@@ -166,7 +166,7 @@ def conv2d_input_gradient(
     for (i, j), (taps_h, shifts_h), (taps_w, shifts_w) in plans:
         if len(taps_h) == 0 or len(taps_w) == 0:
             continue
-        chosen = w if len(plans) == 1 else w[:, :, :, taps_h[:, None], taps_w]
+        chosen = w if (len(taps_h), len(taps_w)) == problem.kernel else w[:, :, :, taps_h[:, None], taps_w]
         taps = len(taps_h) * len(taps_w)
         filters = _panels(groups, problem.channels, problem.channels_out * taps, g.dtype)
         parallel_for(

@@ -58,6 +58,9 @@ CASES = {
     "stride 3 beyond the kernel": case((2, 2, 11, 12), (3, 2, 2, 1), stride=(3, 3)),
     "stride 1, 3": case((1, 3, 8, 9), (4, 3, 3, 2), stride=(1, 3)),
     "stride 2, 1": case((1, 3, 8, 9), (4, 3, 2, 3), stride=(2, 1)),
+    "one row, stride 2": case((2, 3, 1, 9), (4, 3, 3, 2), stride=(2, 1), padding=((2, 2), (0, 1))),
+    "one column, stride 3": case((2, 3, 8, 1), (4, 3, 2, 3), stride=(1, 3), padding=((0, 1), (1, 2))),
+    "one pixel, stride 2": case((2, 3, 1, 1), (4, 3, 2, 2), stride=(2, 2), padding=((1, 1), (1, 0)), dilation=(1, 1)),
     "stride beyond the image": case((2, 2, 4, 4), (3, 2, 2, 2), stride=(5, 7)),
     "last rows unused": case((1, 1, 8, 8), (2, 1, 3, 3), stride=(3, 4)),
     # paddings
