@@ -1,5 +1,6 @@
 """The namespace of autodiff.numpy: NumPy's names, on plain values, traced values and lists of them."""
 
+import contextlib
 import inspect
 import pickle
 import subprocess
@@ -123,6 +124,15 @@ def test_ufuncs_can_be_pickled():
 )
 def test_plain_values_are_numpys(call):
     same(call(anp), call(np))
+
+
+def test_array_takes_what_numpys_takes():
+    assert list(inspect.signature(anp.array).parameters)[:2] == ["object", "dtype"]
+    with contextlib.suppress(ValueError):  # before NumPy 2.4
+        assert inspect.signature(anp.array) == inspect.signature(np.array)
+        same(anp.array([[1, 2], [3, 4]], dtype=object, ndmax=1), np.array([[1, 2], [3, 4]], dtype=object, ndmax=1))
+    with pytest.raises(MissingRuleError, match=r"np\.array .*with the keywords \['ndmax'\]"):
+        grad(lambda x: anp.array([x, x], ndmax=1)[0])(1.0)
 
 
 def test_plain_errors_are_numpys():

@@ -299,6 +299,12 @@ def test_an_event_that_touches_zero_has_no_derivative():
         grad(lambda p: ai.solve_ivp(lambda t, y: -p * y, (0.0, 1.0), np.ones(1), events=touch).t_events[0][0])(1.0)
 
 
+def test_samples_of_single_precision():
+    y, dx = EVEN.astype(np.float32), np.float32(0.5)
+    assert jvp(lambda y, dx: ai.simpson(y, dx=dx), (y, dx), (y, dx))[1].dtype == np.float32
+    assert jvp(lambda y: ai.simpson(y, dx=0.5), (y,), (y,))[1].dtype == np.float32
+
+
 def test_vmap_asks_for_a_loop():
     with pytest.raises(BatchingError, match=r"Python loop over the examples"):
         vmap(lambda y: ai.solve_ivp(lambda t, y: -y, (0, 1), y).y)(np.ones((3, 1)))

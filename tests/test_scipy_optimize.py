@@ -209,6 +209,8 @@ def test_shapes_alone_are_not_enough():
 
 
 def test_vmap_asks_for_a_loop():
+    with pytest.raises(BatchingError, match=r"scipy.optimize.root: .*Python loop over the examples"):
+        vmap(lambda a: ao.root(lambda x: x - a, [1.0]).x)(np.ones(3))
     with pytest.raises(BatchingError, match=r"Python loop over the examples"):
         vmap(lambda a: ao.brentq(lambda x: x - a, 0.0, 9.0))(np.ones(3))
 

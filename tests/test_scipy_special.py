@@ -406,3 +406,8 @@ def test_arguments_that_are_refused():
         grad(lambda a: special.multigammaln(a, 4))(1.0)
     with pytest.raises(ValueError, match="multigammaln: d must be a positive integer"):
         grad(lambda a: special.multigammaln(a, 1.5))(4.0)
+
+
+def test_orders_in_a_list():
+    x = np.array([0.4, 2.0])
+    np.testing.assert_allclose(jvp(lambda x: special.polygamma([1, 2], x), (x,), (x,))[1], x * sc.polygamma([2, 3], x))

@@ -99,7 +99,7 @@ def test_every_function_that_scipy_shares_with_the_mirror_dispatches():
     ("f", "text"),
     [
         (lambda x: sc.ber(x), r"special has no ber: .* \(test_.*py:\d+\)\. Closest: jv, iv and kv of an argument"),
-        (lambda x: sc.kolmogorov(x), r"special has no kolmogorov: .* Or give scipy.special.kolmogorov a rule with"),
+        (lambda x: sc.kolmogorov(x), r"special has no kolmogorov: .*\)\. Give scipy.special.kolmogorov a rule with"),
         (lambda x: sc.xlogy.reduce(x), r"scipy.special.xlogy.reduce has no derivative rule"),
         (lambda x: sc.erf(x, where=False), r"scipy.special.erf has no derivative rule .* keyword where="),
         (lambda x: sc.erf(x, out=np.zeros(2)), r"scipy.special.erf with out= .* cannot be written into a plain array"),

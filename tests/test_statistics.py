@@ -176,6 +176,12 @@ def test_histograms_of_several_coordinates():
     np.testing.assert_array_equal(counts, np.histogramdd(np.stack([x, y], 1), 2)[0])
 
 
+def test_density_is_in_double_precision():
+    x, edges = V.astype(np.float32), np.array([0.0, 1.0, 3.0], np.float32)
+    got = jvp(lambda w, e: np.histogram(V, e, weights=w, density=True)[0], (x, edges), (x, edges))
+    assert [v.dtype for v in got] == [np.histogram(V, edges, weights=x, density=True)[0].dtype] * 2 == [np.float64] * 2
+
+
 def test_errors_of_histograms():
     with pytest.raises(ValueError, match=r"np\.histogram2d: x and y differ in length: float64\[5\] and float64\[2\]"):
         grad(lambda x: np.histogram2d(x, x[:2])[0].sum())(V)

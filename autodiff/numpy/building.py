@@ -7,7 +7,9 @@ values anywhere. On plain arrays and numbers they call NumPy.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +47,7 @@ def array(
     subok: bool = False,
     ndmin: int = 0,
     like: Any = None,
+    **others: Any,
 ) -> Any:
     """Make an array of numbers, arrays and nested lists of them, any of which may be traced.
 
@@ -61,6 +64,8 @@ def array(
         As in ``np.array``; traced arrays have no memory layout and no subclasses, so they pay no heed to them.
     ndmin : int
         Axes of length 1 are put in front until there are so many.
+    **others
+        What newer versions of NumPy take beside these (`ndmax`), for what is not traced.
 
     Returns
     -------
@@ -71,6 +76,8 @@ def array(
     ------
     ValueError
         If the shapes of the entries differ, or ``copy=False`` cannot be.
+    MissingRuleError
+        If entries are traced and there are `others`.
 
     Examples
     --------
@@ -81,10 +88,16 @@ def array(
            [ 1., -0.]])
     """
     if is_traced(object):
+        if others:
+            raise missing_rule("np.array", f" with the keywords {sorted(others)}")
         y = _build(object, dtype, copy, "array")
         return y if y.ndim >= ndmin else np.reshape(y, (1,) * (ndmin - y.ndim) + y.shape)
-    more = {} if like is None else {"like": like}
-    return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, **more)
+    others = others if like is None else {"like": like, **others}
+    return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, **others)
+
+
+with contextlib.suppress(ValueError):  # before NumPy 2.4 it has none
+    array.__signature__ = inspect.signature(np.array)  # type: ignore[attr-defined]
 
 
 @functools.wraps(np.asarray)

@@ -52,7 +52,7 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
 def _of_unique(name: str) -> Any:
     function = getattr(np, name)
 
-    def unique(x: Any, /) -> Any:
+    def unique(x: Any) -> Any:
         """Different values, each taken from the first entry that has it; the rest are constants."""
         x = as_array(x)
         known = _known(f"np.{name}", x)

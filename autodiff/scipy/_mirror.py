@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from autodiff.core import Tracer
 from autodiff.core.batching import Batched, all_values
-from autodiff.core.errors import BatchingError, MissingRuleError, ShapeOnlyError, describe, user_line
+from autodiff.core.errors import BatchingError, MissingRuleError, ShapeOnlyError, describe, is_users, user_line
 from autodiff.ops.joining import stack
 from autodiff.ops.products import as_array
 
@@ -55,12 +56,23 @@ def array(x: Any) -> Any:
 def plain(x: Any) -> Any:
     """Return arguments (also in lists, tuples, dicts) without their derivatives."""
     if isinstance(x, Tracer):
-        return plain_value("a SciPy function", x)
+        return plain_value(_caller(), x)
     if isinstance(x, tuple) and hasattr(x, "_fields"):
         return type(x)(*[plain(v) for v in x])
     if isinstance(x, (list, tuple)):
         return type(x)([plain(v) for v in x])
     return {k: plain(v) for k, v in x.items()} if isinstance(x, dict) else x
+
+
+def _caller() -> str:
+    """Name of the mirrored function that is at work."""
+    name, frame = "a SciPy function", sys._getframe(1)
+    while not is_users(frame) and frame.f_back is not None:
+        *package, _module = frame.f_globals.get("__name__", "").split(".")
+        if package[:2] == ["autodiff", "scipy"] and hasattr(sys.modules[".".join(package)], frame.f_code.co_name):
+            name = f"scipy.{package[2]}.{frame.f_code.co_name}"
+        frame = frame.f_back
+    return name
 
 
 def plain_value(name: str, x: Any) -> Any:

@@ -50,9 +50,9 @@ def missing_function(module: str, name: str, instead: Mapping[str, str]) -> Attr
     known = not name.startswith("_") and name in dir(importlib.import_module(module))
     if not known and name not in instead:
         return AttributeError(f"module {mirror!r} has no attribute {name!r}")
-    closest = f"Closest: {instead[name]}. " if name in instead else ""
+    closest = f"Closest: {instead[name]}. Or give" if name in instead else "Give"
     return MissingFunctionError(
-        f"{mirror} has no {name}: its derivative is not known here{user_line()}. {closest}Or give {module}.{name} a "
+        f"{mirror} has no {name}: its derivative is not known here{user_line()}. {closest} {module}.{name} a "
         f"rule with autodiff.custom_jvp (its value is called on plain arrays); where it should be constant, call it on "
         "autodiff.stop_gradient of the arguments."
     )

@@ -123,7 +123,11 @@ def simpson(y: Any, x: Any = None, *, dx: Any = 1.0, axis: int = -1) -> Any:
     """
     y = np.moveaxis(array(y), axis, -1)
     n = shape_of(y)[-1]
-    h = _widths(y, None if x is None else array(x), dx, axis) if x is not None else dx + np.zeros(max(n - 1, 0))
+    if x is None:
+        precise = dtype_of(y) if dtype_of(y).kind in "fc" else np.dtype(np.float64)
+        h = dx + np.zeros(max(n - 1, 0), np.zeros(0, precise).real.dtype)
+    else:
+        h = _widths(y, array(x), dx, axis)
     if n < 2:
         return np.sum(y[..., :0], axis=-1)
     if n == 2:

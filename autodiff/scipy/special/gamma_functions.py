@@ -120,7 +120,7 @@ def polygamma(n: Any, x: Any) -> Any:
     >>> round(float(polygamma(1, 1.0)), 6), round(float(grad(lambda x: polygamma(1, x))(1.0)), 6)
     (1.644934, -2.404114)
     """
-    return _polygamma(n, x)
+    return _polygamma(np.asarray(n) if isinstance(n, (list, tuple)) else n, x)
 
 
 # -- quotients -----------------------------------------------------------------------------------------------
