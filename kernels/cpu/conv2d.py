@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from kernels.cpu.conv_blocks import accumulate_weights, correlate, pack_filters, pack_filters_transposed
+from kernels.cpu.conv_blocks import (
+    accumulate_weights,
+    add_slices,
+    correlate,
+    pack_filters,
+    pack_filters_transposed,
+    turn,
+)
 from kernels.cpu.gemm import RELU
 from kernels.cpu.memory import flat
 from kernels.cpu.threads import num_threads, parallel_for
@@ -21,8 +28,11 @@ Padding = tuple[Pair, Pair]
 ACTIVATIONS = {None: 0, "relu": RELU}
 WINDOW_BYTES = 192 * 1024  # of the gathered window: it should stay in the second cache beside a panel of filters
 LARGE_FILTERS = 512 * 1024  # bytes; they leave the second cache, so each block of output should be larger
+DEPTH, SHALLOW = 400, 128  # terms that a tile sums up before it is written; fewer where the filters are HUGE
+HUGE_FILTERS = 4 * 1024 * 1024  # bytes; they come from the third cache or from memory
 PIXELS = 1024  # summed up in one register tile of the weight gradient
 FLOPS_PER_THREAD = 5e6
+ITEMS_PER_THREAD = 200_000  # of a weight gradient that is turned
 FLOPS_PER_PORTION = 4e7  # some 200 us
 
 
@@ -73,7 +83,8 @@ def conv2d(
 
     Notes
     -----
-    Direct convolution through a table of offsets: no im2col matrix is made. See `kernels.cpu.conv_blocks`.
+    Direct convolution through a table of offsets: no im2col matrix is made. See `kernels.cpu.conv_blocks`. Rows of the
+    filters that lie in the padding are left out: whether a NaN or an infinity there meets its zeros is not specified.
 
     Examples
     --------
@@ -97,8 +108,8 @@ def conv2d(
     terms = w.size // w.shape[0]
     filters = _panels(problem.groups, problem.channels_out, terms, x.dtype)
     parallel_for(
-        pack_filters, filters.shape[0], flat(np.ascontiguousarray(w)), problem.channels_out, terms,
-        filters.reshape(-1), grain=max(1, 1_000_000 // max(filters[0].size, 1)),
+        pack_filters, filters.shape[0], flat(np.ascontiguousarray(w)), problem.channels_out, problem.channels,
+        math.prod(problem.kernel), filters.reshape(-1), grain=max(1, 1_000_000 // max(filters[0].size, 1)),
     )  # fmt: skip
     kh, kw = problem.kernel
     taps_h, taps_w = np.arange(kh) * dilation[0], np.arange(kw) * dilation[1]
@@ -234,7 +245,7 @@ def conv2d_weight_gradient(
     block_rows = _even(rows_out, max(1, PIXELS // columns_out))
     pixel_step = _pixel_step(channels, x.dtype)
     pixels = np.arange(block_rows)[:, None] * (stride[0] * window_columns) + np.arange(columns_out) * stride[1]
-    runs, turn = _runs(problem, dilation, window_columns, pixel_step)
+    runs, taps_first = _runs(problem, dilation, window_columns, pixel_step)
     images = x.shape[0]
     ranges = min(num_threads(), images, max(1, int(2.0 * g.size * math.prod(kernel_shape[1:]) / FLOPS_PER_THREAD)))
     total = np.zeros((ranges, groups, channels * kh * kw, channels_out), x.dtype)
@@ -245,14 +256,18 @@ def conv2d_weight_gradient(
         flat(np.ascontiguousarray(g)), _integers(problem.out_strides), _integers(pixels.reshape(-1) * pixel_step),
         total.reshape(-1), _integers(sizes), runs,
     )  # fmt: skip
-    summed = total[0]
-    for other in total[1:]:
-        summed += other
-    if turn:  # rows of the sum are (kh, kw, channel)
-        summed = summed.reshape(groups, kh, kw, channels, channels_out).transpose(0, 4, 3, 1, 2)
-    else:
-        summed = summed.transpose(0, 2, 1)
-    return np.ascontiguousarray(summed).reshape(kernel_shape)
+    if ranges > 1:
+        parallel_for(add_slices, total[0].size, total.reshape(-1), ranges, grain=ITEMS_PER_THREAD)
+    if taps_first:  # rows of the sum are (kh, kw, channel)
+        summed = total[0].reshape(groups, kh, kw, channels, channels_out).transpose(0, 4, 3, 1, 2)
+        return np.ascontiguousarray(summed).reshape(kernel_shape)
+    found, terms = np.empty(kernel_shape, x.dtype), channels * kh * kw
+    blocks = groups * -(-channels_out // (LANES64 if x.itemsize == 8 else LANES32))
+    parallel_for(
+        turn, blocks, total[0].reshape(-1), terms, channels_out, found.reshape(-1),
+        grain=max(1, blocks * ITEMS_PER_THREAD // total[0].size),
+    )  # fmt: skip
+    return found
 
 
 class Problem:
@@ -347,20 +362,21 @@ def _pixel_step(channels: int, dtype: Any) -> int:
 def _runs(problem: Problem, dilation: Pair, window_columns: int, step: int) -> tuple[Any, bool]:
     """Return the contiguous runs of the window that are rows of the sum, and whether their order is (kh, kw, channel).
 
-    Each is (length, offset in the window, first row times its stride, stride between rows), in items.
+    Each is (length, offset in the window, first row times its stride, stride between rows, row of the taps).
     """
     (kh, kw), channels, out = problem.kernel, problem.channels, problem.channels_out
     runs = []
-    turn = channels < 8
+    taps_first = channels < 8
     for i in range(kh):
         line = i * dilation[0] * window_columns * step
-        if turn and dilation[1] == 1:
-            runs.append((kw * channels, line, i * kw * channels * out, out))
+        if taps_first and dilation[1] == 1:
+            runs.append((kw * channels, line, i * kw * channels * out, out, i * dilation[0]))
             continue
         for j in range(kw):
             at, tap = line + j * dilation[1] * step, i * kw + j
-            runs.append((channels, at, tap * channels * out, out) if turn else (channels, at, tap * out, kh * kw * out))
-    return _integers(runs), turn
+            place = (tap * channels * out, out) if taps_first else (tap * out, kh * kw * out)
+            runs.append((channels, at, *place, i * dilation[0]))
+    return _integers(runs), taps_first
 
 
 def _correlate(
@@ -381,7 +397,7 @@ def _correlate(
     if direct and len(taps_h) * len(taps_w) > 1 and pixel_step != channels:
         direct = False
     line, pixel = (x_strides[2], x_strides[3]) if direct else (window_columns * pixel_step, pixel_step)
-    table = np.arange(channels)[:, None, None] + taps_h[:, None] * line + taps_w * pixel
+    table = taps_h[:, None, None] * line + taps_w[:, None] * pixel + np.arange(channels)
     images = out.shape[0]
     budget = WINDOW_BYTES if filters.nbytes < LARGE_FILTERS else 3 * WINDOW_BYTES
     largest = max(1, (budget // (window_columns * pixel_step * x.itemsize) - span[0]) // step[0] + 1)
@@ -401,11 +417,12 @@ def _correlate(
         block_rows,
         direct,
         pixel_step,
+        SHALLOW if filters.nbytes > HUGE_FILTERS else DEPTH,
     )
     items = images * -(-rows // block_rows)
     parallel_for(
         correlate, items, flat(x if x.flags.c_contiguous else np.ascontiguousarray(x)), _integers(x_strides),
-        filters.reshape(-1), _integers(table.reshape(-1)), bias, out.reshape(-1), _integers(out_strides),
-        _integers(sizes), activation, grain=-(-items // wanted),
+        filters.reshape(-1), _integers(table.reshape(-1)), _integers(taps_h), bias, out.reshape(-1),
+        _integers(out_strides), _integers(sizes), activation, grain=-(-items // wanted),
         portion=int(items * FLOPS_PER_PORTION / max(flops, 1.0)) + 1,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 One correlation serves the forward pass and the gradient by the input: each output pixel is a row of a tile, output
 channels are its columns, and the sum runs over taps and input channels, whose offsets in the window lie in a table.
+Rows of taps that lie in the padding are left out: at 14 x 14 pixels, 5 x 5 taps and 2 of padding, a twelfth of all.
 The gradient by the weights is a sum over pixels instead, with taps as rows; there the table holds the pixels.
 Windows are small enough for the second cache, so that any layout of the arrays costs one pass through it.
 """
@@ -23,28 +24,29 @@ from kernels.cpu.tiles import (
     transpose_block,
 )
 
-__all__ = ["accumulate_weights", "correlate", "pack_filters", "pack_filters_transposed"]
+__all__ = ["accumulate_weights", "add_slices", "correlate", "pack_filters", "pack_filters_transposed", "turn"]
 
-DEPTH = 128
 SOON = 8192  # cache lines of input that are fetched ahead: more would push the filters out of the second cache
 SHORT = 256  # terms; with fewer, a tile is computed sooner than the memory for its result is fetched
 
 
 @kernel(fast=True)
-def pack_filters(start, stop, w, channels, terms, out):
-    """Write the panels [start, stop) of filters (group, channels, terms) as (group, panel, term, lane)."""
+def pack_filters(start, stop, w, channels, inner, taps, out):
+    """Write the panels [start, stop) of filters (group, channels, inner, tap) as (group, panel, tap, inner, lane)."""
     lanes = LANES64 if w.itemsize == 8 else LANES32
     width = 2 * lanes
-    panels = ceil_div(channels, width)
+    panels, terms = ceil_div(channels, width), inner * taps
     for item in range(start, stop):
         group, first = item // panels, item % panels * width
-        source = (group * channels + first) * terms
-        pack_rows(w, source, terms, 1, min(width, channels - first), terms, lanes, out, item * terms * width, width)
+        columns = min(width, channels - first)
+        for c in range(inner):
+            source = (group * channels + first) * terms + c * taps
+            pack_rows(w, source, terms, 1, columns, taps, lanes, out, (item * terms + c) * width, inner * width)
 
 
 @kernel(fast=True)
 def pack_filters_transposed(start, stop, w, outer, channels, taps, out):
-    """The same from filters (group, outer, channels, taps): terms are (outer, tap)."""
+    """The same from filters (group, outer, channels, tap): terms are (tap, outer)."""
     lanes = LANES64 if w.itemsize == 8 else LANES32
     width = 2 * lanes
     panels = ceil_div(channels, width)
@@ -53,7 +55,7 @@ def pack_filters_transposed(start, stop, w, outer, channels, taps, out):
         columns = min(width, channels - first)
         for o in range(outer):
             source = ((group * outer + o) * channels + first) * taps
-            pack_rows(w, source, taps, 1, columns, taps, lanes, out, (item * outer + o) * taps * width, width)
+            pack_rows(w, source, taps, 1, columns, taps, lanes, out, (item * taps * outer + o) * width, outer * width)
 
 
 @kernel(fast=True)
@@ -109,13 +111,25 @@ def spread(source, pixels, columns, width, out, at, stride_c, stride_h, stride_w
 
 
 @kernel(fast=True)
-def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides, sizes, activation):
+def tap_rows(first, reach, height):
+    """Return the range of the rows of taps that lie inside an image, all of them if none does."""
+    low, high = 0, reach.size
+    while low < high and not 0 <= first + reach[low] < height:
+        low += 1
+    while high > low and not 0 <= first + reach[high - 1] < height:
+        high -= 1
+    return (low, high) if low < high else (0, reach.size)
+
+
+@kernel(fast=True)
+def correlate(start, stop, x, x_strides, filters, table, reach, bias, out, out_strides, sizes, activation):
     """Compute blocks [start, stop) of output rows of a correlation; see `kernels.cpu.conv2d.Correlation`."""
     lanes = LANES64 if x.itemsize == 8 else LANES32
     width = 2 * lanes
     height_in, width_in, groups, channels_in, channels_out = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     top, left, step_h, step_w, span_h, span_w = sizes[5], sizes[6], sizes[7], sizes[8], sizes[9], sizes[10]
     rows_out, columns_out, block_rows, direct, step = sizes[11], sizes[12], sizes[13], sizes[14], sizes[15]
+    deepest = sizes[16]
     x_n, x_c, x_h, x_w = x_strides[0], x_strides[1], x_strides[2], x_strides[3]
     y_n, y_c, y_h, y_w, y_at = out_strides[0], out_strides[1], out_strides[2], out_strides[3], out_strides[4]
     blocks, panels, terms = ceil_div(rows_out, block_rows), ceil_div(channels_out, width), table.size
@@ -127,11 +141,12 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
         source, a_line, a_row = window, step_h * window_columns * step, step_w * step
     aside = y_c != 1  # results are computed channels-last and spread afterwards
     panel = np.empty(block_rows * columns_out * width if aside else 1, x.dtype)
-    depth_step = ceil_div(terms, ceil_div(terms, DEPTH))
+    depth_step = ceil_div(terms, ceil_div(terms, deepest))
     tile_step = tile_height(columns_out)
     fetch = aside and terms <= SHORT
     line = 64 // x.itemsize
     has_finish = bias.size > 0 or activation > 0
+    per_row = terms // reach.size  # terms of one row of taps
     planes, plane = (groups * channels_in, x_c) if x_h < x_c else (1, x_n)
     tiles = groups * panels * ceil_div(terms, depth_step) * block_rows * ceil_div(columns_out, tile_step)
     for item in range(start, stop):
@@ -165,6 +180,8 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
                     ahead = w_at + depth * width  # what comes next: fetched while this is worked on
                     share = ceil_div(depth_step * width, line * rows * ceil_div(columns_out, tile_step)) * line
                     for r in range(rows):
+                        low, high = tap_rows((row + r) * step_h - top, reach, height_in)
+                        first, last = max(k, low * per_row), min(k + depth, high * per_row)
                         for i in range(0, columns_out, tile_step):
                             height = min(tile_step, columns_out - i)
                             for j in range(ahead, ahead + share, line):
@@ -178,10 +195,13 @@ def correlate(start, stop, x, x_strides, filters, table, bias, out, out_strides,
                             if fetch and k == 0:
                                 for j in range(columns):
                                     prefetch_to_write(out, y_start + j * y_c + r * y_h + i * y_w)
-                            tile_a_table(source, a_at + r * a_line + i * a_row, a_row, k, table,
-                                         filters, w_at, width, table, depth, target, c_at + r * c_line + i * c_row,
-                                         c_row, height, columns, k > 0)  # fmt: skip
-                            if has_finish and k + depth == terms:
+                            if first >= last:
+                                continue
+                            tile_a_table(source, a_at + r * a_line + i * a_row, a_row, first, table,
+                                         filters, w_at + (first - k) * width, width, table, last - first,
+                                         target, c_at + r * c_line + i * c_row, c_row, height, columns,
+                                         first > low * per_row)  # fmt: skip
+                            if has_finish and last == high * per_row:
                                 finish(target, c_at + r * c_line + i * c_row, c_row, height, columns,
                                        bias, channel, activation)  # fmt: skip
                 if aside:
@@ -222,8 +242,41 @@ def accumulate_weights(start, stop, x, x_strides, g, g_strides, table, total, si
                         for run in range(runs.shape[0]):
                             length, a_at, c_at, c_row = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
                             c_at += (part * groups + group) * group_size + p
+                            above = top - runs[run, 4]  # rows of the output from which the tap lies in the padding
+                            first = max(0, ceil_div(above, step_h) - row)
+                            pixels = min(rows, (height_in - 1 + above) // step_h + 1 - row) - first
+                            if pixels <= 0:
+                                continue
+                            first, pixels = first * columns_out, pixels * columns_out
                             tile_step = tile_height(length)
                             for i in range(0, length, tile_step):
-                                tile_a_table(window, a_at + i, 1, 0, table, source, b_at, b_step, table,
-                                             rows * columns_out, total, c_at + i * c_row, c_row,
+                                tile_a_table(window, a_at + i, 1, first, table, source, b_at + first * b_step, b_step,
+                                             table, pixels, total, c_at + i * c_row, c_row,
                                              min(tile_step, length - i), columns, True)  # fmt: skip
+
+
+@kernel(fast=True)
+def add_slices(start, stop, total, slices):
+    """Add items [start, stop) of all slices of `total` to those of its first."""
+    size = total.size // slices
+    for part in range(1, slices):
+        at = part * size
+        for i in range(start, stop):
+            total[i] += total[at + i]
+
+
+@kernel(fast=True)
+def turn(start, stop, total, terms, channels_out, out):
+    """Write `total` (group, term, channel) as (group, channel, term).
+
+    [start, stop) counts blocks of as many channels as a vector has lanes, of all groups.
+    """
+    lanes = LANES64 if total.itemsize == 8 else LANES32
+    blocks = ceil_div(channels_out, lanes)
+    for item in range(start, stop):
+        group, first = item // blocks, item % blocks * lanes
+        source, target = group * terms * channels_out + first, (group * channels_out + first) * terms
+        columns = min(lanes, channels_out - first)
+        for term in range(0, terms, lanes):
+            transpose_block(total, source + term * channels_out, channels_out, min(lanes, terms - term), columns,
+                            out, target + term, terms)  # fmt: skip

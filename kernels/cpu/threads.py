@@ -216,7 +216,7 @@ def parallel_for(
     _pool.ensure(parts - 1)
     chunks = parts
     if portion is not None:
-        chunks = max(parts, min(parts * PORTIONS, count // max(portion, 1)))
+        chunks = parts * max(1, min(PORTIONS, count // max(portion, 1) // parts))  # the same number for each thread
     bounds = [count * i // chunks for i in range(chunks + 1)]
     if chunks == parts:
         jobs = [_Job(function, (bounds[i], bounds[i + 1], *arguments)) for i in range(parts)]
