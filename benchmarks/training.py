@@ -231,9 +231,9 @@ def _place(library: _device.Library) -> Iterator[str]:
 
     from tests.device_array import simulated
 
-    limits = {"convolution": "SMALL", "compiled": "SMALL", "dense": "LARGE"}
+    limits = ("compiled", "SMALL"), ("compiled", "LAUNCH"), ("dense", "LARGE")
     with simulated() as device, contextlib.ExitStack() as stack:
-        for name, limit in (*limits.items(), ("compiled", "LAUNCH")):
+        for name, limit in limits:
             stack.enter_context(mock.patch.object(importlib.import_module(f"autodiff.ops.{name}"), limit, 0))
         yield device
 

@@ -94,7 +94,11 @@ def made(make: Callable[..., Any], like: Any, *args: Any, **options: Any) -> Any
     if type(like) is not np.ndarray:
         like = bottom(like)
         if foreign(like):
-            return make(*args, **options, like=like)
+            # Not with ``like=``: NumPy's ones, full and eye hand on ``device=`` with it, which CuPy's do not take.
+            y = like.__array_function__(make, (type(like),), args, options)
+            if y is NotImplemented:
+                raise TypeError(f"np.{make.__name__} has no implementation for {type(like).__module__}")
+            return y
     return make(*args, **options)
 
 

@@ -17,7 +17,7 @@ from autodiff.core import Operation, Sample, Spec, multilinear
 from autodiff.core.batching import folded, spread
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.compiled import package_for
+from autodiff.ops.compiled import on_gpu, package_for
 from autodiff.ops.products import as_array
 from kernels import reference
 from kernels.geometry import (
@@ -46,9 +46,13 @@ SMALL = 20_000
 
 
 def _kernels(dtype: Any, work: int, x: Any = None) -> Any:
-    """Return the module that computes: compiled kernels where there are any for the dtype and they are worth it."""
-    package = package_for(x) if work >= SMALL and dtype in (np.float32, np.float64) else None
-    return reference if package is None else package
+    """Return the module that computes: compiled kernels where there are any for the dtype and they are worth it.
+
+    On a GPU they always are: in the functions of its library a convolution is a loop of many calls.
+    """
+    if dtype not in (np.float32, np.float64) or (work < SMALL and not on_gpu(x)):
+        return reference
+    return package_for(x) or reference
 
 
 def _convolve(x: Any, w: Any, bias: Any = None, **params: Any) -> Any:

@@ -18,6 +18,13 @@ def calls(rng):
         "embedding_scatter_add": (normal(20, 3), rng.integers(0, 3, 20), 3),
         "batch_norm_statistics": (images,),
         "batch_norm_sums": (images, images + 1, numbers),
+        "batch_norm_gradient": (images, images + 1, numbers, numbers, numbers, numbers),
+        "conv2d": (x, normal(2, 1, 2, 2)),
+        "conv2d_input_gradient": (g, normal(2, 1, 2, 2), x.shape),
+        "max_pool2d_gradient": (normal(3, 1, 3, 3), rng.integers(0, 36, (3, 1, 3, 3)).astype(np.int32), x.shape),
+        "avg_pool2d_gradient": (normal(3, 1, 4, 4), x.shape, (3, 3), (1, 1)),
+        "matmul": (normal(5, 40), normal(40, 18)),
+        "chain": (("multiply", "tanh"), images, images),
         "softmax": (normal(3, 11),),
     }
 

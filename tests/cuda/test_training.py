@@ -64,7 +64,7 @@ KERNELS = {
 @pytest.fixture
 def always(place, monkeypatch):
     """The device, where arrays of every size go to the kernels."""
-    for name in ("autodiff.ops.convolution.SMALL", "autodiff.ops.compiled.SMALL", "autodiff.ops.compiled.LAUNCH"):
+    for name in ("autodiff.ops.compiled.SMALL", "autodiff.ops.compiled.LAUNCH"):
         monkeypatch.setattr(name, 0)
     monkeypatch.setattr(importlib.import_module("autodiff.ops.dense"), "LARGE", 0)
     return place
