@@ -15,6 +15,7 @@ from kernels.cpu.conv_blocks import (
     pack_filters_transposed,
     turn,
 )
+from kernels.cpu.conv_planar import correlate_planar, plane_shape
 from kernels.cpu.gemm import RELU
 from kernels.cpu.memory import flat
 from kernels.cpu.threads import num_threads, parallel_for
@@ -32,6 +33,7 @@ DEPTH, SHALLOW = 400, 128  # terms that a tile sums up before it is written; few
 HUGE_FILTERS = 4 * 1024 * 1024  # bytes; they come from the third cache or from memory
 PIXELS = 1024  # summed up in one register tile of the weight gradient
 FLOPS_PER_THREAD = 5e6
+FILLED, WHOLE = 0.85, 0.93  # of the lanes of vectors, and of pairs of them, by the pixels of a row
 ITEMS_PER_THREAD = 200_000  # of a weight gradient that is turned
 FLOPS_PER_PORTION = 4e7  # some 200 us
 
@@ -397,32 +399,44 @@ def _correlate(
     if direct and len(taps_h) * len(taps_w) > 1 and pixel_step != channels:
         direct = False
     line, pixel = (x_strides[2], x_strides[3]) if direct else (window_columns * pixel_step, pixel_step)
-    table = taps_h[:, None, None] * line + taps_w[:, None] * pixel + np.arange(channels)
+    lanes = LANES64 if x.itemsize == 8 else LANES32
+    image_bytes = channels * size[0] * size[1] * x.itemsize
+    planar, flowing = _is_planar(x_strides, out_strides, step, columns, span[1], channels_out, lanes, image_bytes)
     images = out.shape[0]
-    budget = WINDOW_BYTES if filters.nbytes < LARGE_FILTERS else 3 * WINDOW_BYTES
-    largest = max(1, (budget // (window_columns * pixel_step * x.itemsize) - span[0]) // step[0] + 1)
-    flops = 2.0 * images * rows * columns * channels_out * groups * table.size
+    budget = WINDOW_BYTES if filters.nbytes < LARGE_FILTERS and not planar else 3 * WINDOW_BYTES
+    line_bytes = window_columns * (channels if planar else pixel_step) * x.itemsize
+    largest = max(1, (budget // line_bytes - span[0]) // step[0] + 1)
+    flops = 2.0 * images * rows * columns * channels_out * groups * channels * taps_h.size * taps_w.size
     wanted = min(num_threads(), max(1, int(flops / FLOPS_PER_THREAD)))
     block_rows = _even(rows, min(largest, max(1, rows * images // wanted)))
-    sizes = (
-        *size,
-        groups,
-        channels,
-        channels_out,
-        *before,
-        *step,
-        *span,
-        rows,
-        columns,
-        block_rows,
-        direct,
-        pixel_step,
-        SHALLOW if filters.nbytes > HUGE_FILTERS else DEPTH,
-    )
+    pitch, plane = plane_shape(columns, span[1], (block_rows - 1) * step[0] + span[0], lanes, flowing)
+    along, down, across = (plane, pitch, 1) if planar else (1, line, pixel)
+    table = taps_h[:, None, None] * down + taps_w[:, None] * across + np.arange(channels) * along
+    sizes = (*size, groups, channels, channels_out, *before, *step, *span, rows, columns, block_rows, direct,
+             pixel_step, SHALLOW if filters.nbytes > HUGE_FILTERS else DEPTH)  # fmt: skip
     items = images * -(-rows // block_rows)
+    shape = ((pitch, plane, int(flowing)),) if planar else ()
     parallel_for(
-        correlate, items, flat(x if x.flags.c_contiguous else np.ascontiguousarray(x)), _integers(x_strides),
-        filters.reshape(-1), _integers(table.reshape(-1)), _integers(taps_h), bias, out.reshape(-1),
-        _integers(out_strides), _integers(sizes), activation, grain=-(-items // wanted),
+        correlate_planar if planar else correlate, items, flat(x if x.flags.c_contiguous else np.ascontiguousarray(x)),
+        _integers(x_strides), filters.reshape(-1), _integers(table.reshape(-1)), _integers(taps_h), bias,
+        out.reshape(-1), _integers(out_strides), _integers(sizes), *shape, activation, grain=-(-items // wanted),
         portion=int(items * FLOPS_PER_PORTION / max(flops, 1.0)) + 1,
     )  # fmt: skip
+
+
+def _is_planar(
+    x_strides: tuple[int, ...], out_strides: tuple[int, ...], step: Pair, columns: int, span: int, channels_out: int,
+    lanes: int, image_bytes: int,
+) -> tuple[bool, bool]:  # fmt: skip
+    """Whether vectors run along the pixels of rows, and from one row into the next.
+
+    They do where the output channels do not fill their vectors, and the pixels fill theirs; and also in small images
+    whose rows are pairs of vectors, which need not be turned then.
+    """
+    if x_strides[3] != 1 or out_strides[3] != 1 or x_strides[1] == 1 or out_strides[1] == 1 or step[1] != 1:
+        return False, False
+    in_rows, in_all = columns / (-(-columns // lanes) * lanes), columns / (columns + span - 1)
+    if channels_out > lanes:
+        return columns >= WHOLE * -(-columns // (2 * lanes)) * 2 * lanes and image_bytes <= WINDOW_BYTES, False
+    flowing = step[0] == 1 and in_all > in_rows
+    return max(in_rows, in_all if flowing else 0) >= FILLED, flowing

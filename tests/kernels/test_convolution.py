@@ -5,6 +5,7 @@ or phases with what they test. Whole numbers leave no rounding, so those compari
 """
 
 import functools
+import importlib
 import itertools
 import os
 import subprocess
@@ -84,6 +85,18 @@ CASES = {
 }  # fmt: skip
 CHANNELS = [(1, 33), (3, 32), (5, 17), (16, 16), (17, 5), (32, 3), (33, 1), (33, 33), (8, 64), (64, 7)]
 CASES |= {f"channels {c} to {o}": case((2, c, 5, 6), (o, c, 3, 2), padding=((1, 0), (0, 1))) for c, o in CHANNELS}
+
+# Rows of whole vectors, and rows that flow one into the next: vectors along the pixels.
+CASES |= {
+    "rows of 32": case((2, 3, 5, 32), (7, 3, 3, 3), padding=((1, 1), (1, 1))),
+    "rows of 16, stride 2, 1": case((1, 2, 9, 16), (5, 2, 3, 3), stride=(2, 1), padding=((1, 0), (1, 1))),
+    "rows of 33": case((3, 3, 9, 32), (5, 3, 2, 2), padding=((1, 1), (1, 1))),
+    "rows of 31, dilation": case((1, 2, 12, 37), (3, 2, 3, 3), padding=((2, 1), (0, 0)), dilation=(2, 3)),
+    "rows of 64 to 40 filters": case((1, 3, 4, 64), (40, 3, 3, 3), padding=((1, 1), (1, 1))),
+    "rows of 32, groups": case((2, 4, 6, 32), (6, 2, 5, 3), padding=((2, 2), (1, 1)), groups=2),
+    "rows of 32 in the padding": case((1, 2, 3, 31), (3, 2, 2, 2), padding=((4, 5), (1, 1))),
+    "many terms": case((1, 70, 4, 32), (3, 70, 3, 3), padding=((1, 1), (1, 1))),
+}
 
 # Of the sizes that the simulator can do; their tiles are 16 x 16.
 CASES |= {
@@ -283,6 +296,7 @@ assert host().vector_bytes == {vector_bytes}, host()
 rng = np.random.default_rng(0)
 for shape, layout, more in (
     ((2, 6, 9, 40), "NCHW", dict(padding=((1, 1), (0, 2)))),
+    ((2, 6, 5, 32), "NCHW", dict(padding=((1, 1), (1, 0)), groups=2)),
     ((2, 9, 40, 6), "NHWC", dict(padding=((0, 1), (1, 0)), stride=(2, 3), dilation=(2, 1), groups=2)),
 ):
     more["layout"] = layout
@@ -293,6 +307,23 @@ for shape, layout, more in (
         want = getattr(reference, function)(*args, **more)
         np.testing.assert_array_equal(getattr(cpu, function)(*args, **more), want)
 """
+
+
+@pytest.mark.only_cpu
+def test_where_vectors_run_along_the_pixels():
+    planar = importlib.import_module("kernels.cpu.conv2d")._is_planar
+    planes, pixels = (4096, 1024, 32, 1), (4096, 1, 128, 4)
+    few, many = {"channels_out": 5, "lanes": 16, "image_bytes": 10**9}, {"channels_out": 40, "lanes": 16}
+    assert planar(planes, planes, (2, 1), 32, 3, **few) == (True, False)
+    assert planar(planes, planes, (1, 1), 33, 2, **few) == (True, True)
+    assert not planar(planes, planes, (2, 1), 33, 2, **few)[0]  # rows apart cannot flow
+    assert not planar(planes, planes, (1, 1), 10, 3, **few)[0]
+    assert not planar(planes, planes, (1, 2), 32, 3, **few)[0]
+    assert not planar(pixels, planes, (1, 1), 32, 3, **few)[0]
+    assert not planar(planes, pixels, (1, 1), 32, 3, **few)[0]
+    assert planar(planes, planes, (1, 1), 32, 3, **many, image_bytes=4096) == (True, False)
+    assert not planar(planes, planes, (1, 1), 16, 3, **many, image_bytes=4096)[0]
+    assert not planar(planes, planes, (1, 1), 32, 3, **many, image_bytes=10**6)[0]
 
 
 @pytest.mark.only_cpu
