@@ -15,6 +15,13 @@ POSITIONS = {"take", "take_along_axis", "split", "array_split", "repeat", "delet
 
 #: Functions that make an array of the device of a host's.
 FROM_HOST = {"array", "asarray", "ascontiguousarray"}
+#: What CuPy's ufuncs can do but be called; tests/cuda/test_cupy.py asks CuPy.
+METHODS = {"add": {"reduce", "accumulate", "at"}, "multiply": {"reduce", "accumulate"}}
+METHODS |= {"maximum": {"at"}, "minimum": {"at"}}
+
+
+#: What arrays were asked for: functions of NumPy, with the names of their options.
+ASKED = set()
 
 
 class DeviceArray:
@@ -46,6 +53,9 @@ class DeviceArray:
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         if not all(isinstance(x, (DeviceArray, np.ndarray, np.generic, int, float, complex)) for x in inputs):
             return NotImplemented
+        ASKED.add((ufunc.__name__, method, tuple(sorted(options))))
+        if method != "__call__" and method not in METHODS.get(ufunc.__name__, ()):
+            raise NotImplementedError(f"`cupy_{ufunc.__name__}.{method}` is not supported yet")
         for x in inputs:
             if isinstance(x, np.ndarray):
                 raise TypeError("Unsupported type <class 'numpy.ndarray'>")
@@ -62,6 +72,11 @@ class DeviceArray:
     def __array_function__(self, func, types, args, options):
         if not all(issubclass(t, DeviceArray) for t in types):
             return NotImplemented
+        ASKED.add((f"{func.__module__}.{func.__name__}", len(args), tuple(sorted(options))))
+        if func is np.linalg.diagonal:
+            return NotImplemented
+        for name in {"initial", "device"} & set(options):
+            raise TypeError(f"{func.__name__}() got an unexpected keyword argument {name!r}")
         hosts = (np.ndarray,) if func.__name__ not in POSITIONS | FROM_HOST else ()
         if any(isinstance(x, hosts) for x in args):
             raise TypeError(f"Unsupported type <class 'numpy.ndarray'> in {func.__name__}")

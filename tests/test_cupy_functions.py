@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -111,6 +112,16 @@ def test_nothing_is_taught_before_a_transform_begins(cp):
     cupy_functions.forget()
     assert cp.sum.__code__ is own
     assert not hasattr(cp.sum, "__wrapped__")
+
+
+def test_a_module_that_is_being_imported_is_taught_later(cp):
+    cp.__spec__ = types.SimpleNamespace(_initializing=True)
+    cupy_functions.teach()
+    assert not hasattr(cp.sum, "__wrapped__")
+    assert hasattr(cp.linalg.solve, "__wrapped__")
+    cp.__spec__ = None
+    cupy_functions.teach()
+    assert hasattr(cp.sum, "__wrapped__")
 
 
 def test_plain_calls_do_what_they_did(cp):

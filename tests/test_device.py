@@ -23,7 +23,7 @@ HOST_ONLY = {
     *("sqrtm_derivative", "stdtr", "stdtrit", "zeta", "zetac"),
 }
 #: What they say: CuPy's own errors, or that the devices are mixed.
-REFUSED = r"Implicit conversion|Unsupported type|no implementation found|is on"
+REFUSED = r"Implicit conversion|Unsupported type|no implementation found|unexpected keyword|is on"
 
 
 @pytest.fixture(autouse=True)

@@ -78,11 +78,16 @@ def teach() -> None:
     for name in MODULES:
         module = sys.modules.get(name)
         known = _taught.get(name)
-        if module is None or (known is not None and known.module is module) or type(module).__name__ == "_LazyModule":
-            continue  # one that is yet to be loaded is left so: CuPy makes `cupyx` known without importing it
+        if module is None or (known is not None and known.module is module) or _unfinished(module):
+            continue
         with _lock:
             if name not in _taught or _taught[name].module is not module:
                 _taught[name] = _teach(name, module)
+
+
+def _unfinished(module: Any) -> bool:
+    """Whether a module is yet to be loaded (CuPy makes `cupyx` known without), or another thread is importing it."""
+    return type(module).__name__ == "_LazyModule" or getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
 def forget() -> None:

@@ -11,6 +11,7 @@ from autodiff.core import Operation, Sample, Spec, Tracer, concrete, constant, i
 from autodiff.core.backend import made
 from autodiff.core.batching import along
 from autodiff.core.spec import dtype_of, shape_of
+from autodiff.ops.portable import reduced_by
 from autodiff.ops.reductions import (
     NOT_GIVEN,
     as_array,
@@ -52,7 +53,7 @@ def _samples(rng: np.random.Generator) -> list[Sample]:
 def _extremum(ufunc: np.ufunc, name: str) -> Operation:
     return Operation(
         name,
-        ufunc.reduce,
+        reduced_by(ufunc, getattr(np, name)),
         jvps=(_push,),
         vjps=(_pull,),
         structural=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from autodiff.core.backend import foreign, made
 from autodiff.core.batching import along
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.kinks import kink
+from autodiff.ops.portable import reduced_by
 
 __all__ = ["average", "mean", "prod", "std", "sum", "var"]
 
@@ -315,6 +317,8 @@ def std(
     if out is not None:
         return np.std(a, axis, dtype, out, ddof, keepdims, where=where)
     v = var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    if where is True and mean is None and math.prod(shape_of(a)[i] for i in axes_of(axis, len(shape_of(a)))) == 1:
+        return v  # of one entry: 0 wherever it is, and so are all derivatives
     return np.where(v == 0, kink(v), np.sqrt(v))
 
 
@@ -416,8 +420,8 @@ def _constant_reduction(fn: Any, name: str, dtype: Any) -> Any:
     )
 
 
-_all = _constant_reduction(np.logical_and.reduce, "all", bool)
-_any = _constant_reduction(np.logical_or.reduce, "any", bool)
+_all = _constant_reduction(reduced_by(np.logical_and, np.all), "all", bool)
+_any = _constant_reduction(reduced_by(np.logical_or, np.any), "any", bool)
 _count_nonzero = _constant_reduction(np.count_nonzero, "count_nonzero", np.intp)
 
 

@@ -12,6 +12,7 @@ from autodiff.core.batching import all_values, folded, pointwise
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import kernels_enabled, on_gpu, package_for
+from autodiff.ops.portable import largest
 
 __all__ = ["log_softmax", "softmax", "softmax_cross_entropy"]
 
@@ -45,7 +46,7 @@ class _Known:
 
 
 def _shifted(x: Any) -> Any:
-    return x - np.max(x, axis=-1, keepdims=True, initial=-np.inf)
+    return x - largest(x, -1, -np.inf)
 
 
 def _softmax_value(x: Any, known: _Known | None) -> Any:

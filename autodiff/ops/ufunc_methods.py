@@ -17,6 +17,7 @@ from autodiff.core.errors import describe, missing_rule
 from autodiff.core.spec import shape_of
 from autodiff.core.tables import UFUNC_METHODS
 from autodiff.core.tracer import ufunc_name
+from autodiff.ops.portable import largest, log_of_sum
 from autodiff.ops.reductions import (
     NOT_GIVEN,
     as_array,
@@ -70,7 +71,7 @@ def _reduce(
 
 
 def _largest(x: Any, axis: Any, keepdims: Any) -> Any:
-    return np.maximum.reduce(x, axis=axis, keepdims=keepdims, initial=-np.inf)  # along an axis of length 0 too
+    return largest(x, axis, -np.inf, keepdims)  # along an axis of length 0 too
 
 
 _peak = constant(
@@ -93,7 +94,7 @@ def _logsumexp_tangent(t: Any, _y: Any, x: Any, axis: Any, keepdims: bool) -> An
 
 
 _logsumexp = explicit(
-    np.logaddexp.reduce,
+    log_of_sum,
     _logsumexp_tangent,
     name="logsumexp",
     samples=lambda rng: [s for s in reduction_samples(rng) if s.args[0].size],

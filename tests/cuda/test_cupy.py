@@ -7,6 +7,7 @@ host's memory: everything but kernels works on them.
 
 import inspect
 import pathlib
+import re
 import threading
 import types
 
@@ -18,7 +19,7 @@ cp = cupy
 import cupyx  # noqa: E402
 from cupy import concatenate, sin  # noqa: E402 - by name, before anything is taught
 
-from autodiff import device_put, grad, hessian, jacfwd, jvp, vmap  # noqa: E402
+from autodiff import device_put, grad, hessian, jacfwd, jvp, vjp, vmap  # noqa: E402
 from autodiff.core import cupy_functions  # noqa: E402
 from autodiff.core.errors import (  # noqa: E402
     AssignmentError,
@@ -26,8 +27,12 @@ from autodiff.core.errors import (  # noqa: E402
     DeviceError,
     MissingRuleError,
 )
+from autodiff.core.memory import tell  # noqa: E402
 from tests.cuda.conftest import TARGET  # noqa: E402
+from tests.device_array import ASKED, put  # noqa: E402
 from tests.product_checks import check  # noqa: E402
+from tests.test_device import HOST_ONLY, arrays_only, moved  # noqa: E402
+from tests.test_registry import OPERATIONS  # noqa: E402
 
 BEFORE = {"sum": cp.sum, "solve": cp.linalg.solve, "concatenate": cp.concatenate, "sin": cp.sin, "size": cp.size}
 without_a_device = pytest.mark.skipif(TARGET == "cuda", reason="host memory stands in for a device's")
@@ -129,6 +134,40 @@ def test_parameters_that_cupy_calls_otherwise(anywhere):
         grad(lambda x: cp.percentile(x, 50, interpolation="lower"))(X)
     with pytest.raises(TypeError, match=r"cupy.take: got an unexpected keyword argument 'mode'"):
         grad(lambda x: cp.take(x, [5], mode="wrap")[0])(X)
+
+
+def test_what_rules_ask_of_arrays_is_what_cupy_has():
+    """Every operation runs on arrays of `tests.device_array`, which note what functions and options they need."""
+    import cupyx.scipy.special
+
+    ASKED.clear()
+    for name in sorted(set(OPERATIONS) - HOST_ONLY - {"device_put"}):
+        for case in arrays_only(OPERATIONS[name])[:2]:
+            there, ts = moved(case), case.direction()
+            with np.errstate(all="ignore"):
+                vjp(there.f, *there.xs)[1](put(case.draw(case.f(*case.xs))))
+                jvp(there.f, there.xs, tuple(map(put, ts)))
+    missing = []
+    for name, count, options in ASKED:
+        if "." not in name:  # a ufunc, and how it was called
+            ufunc = getattr(cp, name, None) or getattr(cupyx.scipy.special, name, None)
+            own = ufunc is not None or not hasattr(np, name)  # SciPy's, which is refused by name
+            reduce = count in {"reduce", "accumulate"} and name in {"add", "multiply"}
+            known = {"axis", "keepdims", "dtype", "out"} if reduce else {"out", "dtype", "casting"}
+            own = own and (count == "__call__" or reduce or getattr(ufunc, "_scatter_op", "?") is not None)
+            missing += [] if own and set(options) <= known else [(name, count, options)]
+            continue
+        function = cp
+        for part in [part for part in name.split(".")[1:] if not part.startswith("_")]:
+            function = getattr(function, part, None)
+        if isinstance(function, cp.ufunc):
+            continue
+        names = {} if function is None else inspect.signature(function).parameters
+        open_ended = any(p.kind in {p.VAR_KEYWORD, p.VAR_POSITIONAL} for p in names.values())
+        if function is None or not (open_ended or (set(options) <= set(names) and count <= len(names))):
+            missing.append((name, count, options))
+    assert len(ASKED) > 200
+    assert not missing
 
 
 # -- what a function is --------------------------------------------------------------------------------------
@@ -298,6 +337,22 @@ def test_a_traced_array_in_out(anywhere):
         return cp.sum(y)
 
     np.testing.assert_allclose(grad(f)(X), 2 * X)
+
+
+def test_cupys_own_error_of_a_full_device():
+    error = cp.cuda.memory.OutOfMemoryError(1536, 7)
+    tell(error, "exp")
+    told = str(error)
+    assert re.match(r"exp: no room on the device for 1,536 bytes; (.* are free|how many are free is not known)", told)
+    tell(error, "sin")
+    assert str(error) == told
+    assert isinstance(error, MemoryError)
+
+
+@without_a_device
+def test_without_a_driver():
+    with pytest.raises(RuntimeError, match=r"device_put: CuPy finds no CUDA driver or device \(.*\); work on the host"):
+        device_put(np.ones(2), "cuda")
 
 
 @pytest.mark.skipif(TARGET != "cuda", reason="there is no device")

@@ -18,6 +18,7 @@ from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import concrete
 from autodiff.core.variable import Variable
 from autodiff.ops.joining import stack
+from autodiff.ops.portable import largest as peak
 from autodiff.ops.products import as_array, conjugated, swapped
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ ratio: Operation = elementwise(
 
 def largest(w: Any) -> Any:
     """Largest modulus, on an axis of its own that broadcasts to a matrix."""
-    return np.max(np.abs(w), axis=-1, keepdims=True, initial=0)[..., None]
+    return peak(np.abs(w), -1, 0)[..., None]
 
 
 def rounding(w: Any) -> float:

@@ -30,7 +30,7 @@ def _change(t: Any, v: Any) -> Any:
 
 
 def _values_tangent(t: Any, _y: Any, a: Any, known: Memo) -> Any:
-    return np.linalg.diagonal(_change(t, _vectors(a, known=known)))
+    return np.diagonal(_change(t, _vectors(a, known=known)), 0, -2, -1)
 
 
 def _vectors_tangent(t: Any, y: Any, a: Any, known: Memo) -> Any:

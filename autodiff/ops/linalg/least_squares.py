@@ -20,6 +20,7 @@ from autodiff.ops.kinks import jump
 from autodiff.ops.linalg.common import adjoint, matrices, numbers, square
 from autodiff.ops.linalg.common import hermitian as mirrored
 from autodiff.ops.linalg.inverse import quiet_inverse
+from autodiff.ops.portable import largest
 from autodiff.ops.reductions import NOT_GIVEN
 
 __all__ = ["cond", "lstsq", "matrix_rank", "pinv"]
@@ -101,7 +102,7 @@ def _rank_of(s: Any, rcond: float, full: int) -> Any:
     value = concrete(s)
     if isinstance(value, AbstractTracer):
         return full
-    rank = np.sum(value > rcond * np.max(value, initial=0))
+    rank = np.sum(value > rcond * largest(value, None, 0))
     return rank if isinstance(rank, Tracer) else int(rank)
 
 

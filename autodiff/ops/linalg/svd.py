@@ -35,6 +35,7 @@ from autodiff.ops.linalg.common import (
     watched,
 )
 from autodiff.ops.linalg.eigh import still_phase
+from autodiff.ops.portable import largest as peak
 from autodiff.ops.products import conjugated
 
 __all__ = ["known_factors", "svd", "svdvals"]
@@ -50,7 +51,7 @@ def known_factors(a: Any, full: bool, known: Memo) -> Any:
 def _nonzero(s: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Singular values with those that `matrix_rank` does not count put to 0, and the mask of these."""
     eps = float(np.finfo(dtype_of(s)).eps)
-    zero = s <= max(shape[-2:]) * eps * np.max(s, axis=-1, keepdims=True, initial=0)
+    zero = s <= max(shape[-2:]) * eps * peak(s, -1, 0)
     return np.where(zero, dtype_of(s).type(0), s), zero
 
 
