@@ -411,3 +411,27 @@ def test_arguments_that_are_refused():
 def test_orders_in_a_list():
     x = np.array([0.4, 2.0])
     np.testing.assert_allclose(jvp(lambda x: special.polygamma([1, 2], x), (x,), (x,))[1], x * sc.polygamma([2, 3], x))
+
+
+@pytest.mark.parametrize(("name", "function"), [("jvp", "jv"), ("yvp", "yv"), ("ivp", "iv"), ("kvp", "kv")])
+def test_derivatives_of_bessel_functions(name, function):
+    x = np.array([0.7, 1.4, 3.5])
+    ours, theirs = getattr(special, name), getattr(sc, name)
+    for v in (0, 1, 2.5):
+        for n in (0, 1, 2, 3):
+            np.testing.assert_allclose(ours(v, x, n), theirs(v, x, n), rtol=1e-12)
+            np.testing.assert_allclose(jvp(lambda x: ours(v, x, n), (x,), (x,))[1], x * theirs(v, x, n + 1), rtol=1e-12)  # noqa: B023
+        slope = jvp(lambda x: getattr(sc, function)(v, x), (x,), (np.ones(3),))[1]  # noqa: B023
+        np.testing.assert_allclose(slope, ours(v, x), rtol=1e-12)
+    assert jvp(lambda x: ours(1, x), (np.float32([2.0]),), (np.float32([1.0]),))[1].dtype == np.float32
+    with pytest.raises(ValueError, match=rf"scipy.special.{name}: n, how often to differentiate, must not be negative"):
+        ours(0, 1.0, -1)
+    with pytest.raises(MissingRuleError, match=f"{function}: the derivative with respect to the order"):
+        grad(lambda v: ours(v, 1.0))(1.0)
+
+
+def test_derivatives_of_hankel_functions():
+    z = np.array([0.3 + 0.4j, 1.2 - 0.7j])
+    for ours, theirs in ((special.h1vp, sc.h1vp), (special.h2vp, sc.h2vp)):
+        np.testing.assert_allclose(ours(1.5, z, 2), theirs(1.5, z, 2), rtol=1e-12)
+        np.testing.assert_allclose(jvp(lambda z: ours(1.5, z), (z,), (z,))[1], z * theirs(1.5, z, 2), rtol=1e-12)  # noqa: B023

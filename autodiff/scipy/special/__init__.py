@@ -35,7 +35,18 @@ from autodiff.scipy.special import (
     logarithms,
     sums,
 )
-from autodiff.scipy.special.bessel import spherical_in, spherical_jn, spherical_kn, spherical_yn
+from autodiff.scipy.special.bessel import (
+    h1vp,
+    h2vp,
+    ivp,
+    jvp,
+    kvp,
+    spherical_in,
+    spherical_jn,
+    spherical_kn,
+    spherical_yn,
+    yvp,
+)
 from autodiff.scipy.special.gamma_functions import comb, factorial, multigammaln, perm, polygamma, zeta
 from autodiff.scipy.special.integrals import lambertw, sph_harm_y
 from autodiff.scipy.special.sums import log_softmax, logsumexp, softmax, softplus
@@ -47,9 +58,14 @@ __all__ = [
     "error_functions",
     "factorial",
     "gamma_functions",
+    "h1vp",
+    "h2vp",
     "hypergeometric",
     "incomplete",
     "integrals",
+    "ivp",
+    "jvp",
+    "kvp",
     "lambertw",
     "log_softmax",
     "logarithms",
@@ -66,6 +82,7 @@ __all__ = [
     "spherical_kn",
     "spherical_yn",
     "sums",
+    "yvp",
     "zeta",
 ]
 
@@ -92,7 +109,6 @@ _INSTEAD = {
     **dict.fromkeys(("legendre_p", "legendre_p_all", "lpn", "lpmv", "assoc_legendre_p"), "eval_legendre, sph_harm_y"),
     "sph_harm": "sph_harm_y(n, m, theta, phi), whose angles are in the other order",
     **dict.fromkeys(("pbdv", "pbvv", "pbwa", "pbdn_seq"), "hyperu"),
-    **dict.fromkeys(("jvp", "yvp", "ivp", "kvp", "h1vp", "h2vp"), "the function itself, differentiated"),
     "diric": "np.sin(n * x / 2) / (n * np.sin(x / 2))",
 }
 

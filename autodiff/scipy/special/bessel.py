@@ -7,6 +7,7 @@ the order of the function are not known in terms of such functions, and are refu
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,18 @@ from autodiff.core import UFUNCS, Boundary, Operation, elementwise
 from autodiff.core.spec import dtype_of
 from autodiff.scipy.special._common import alias, draws, narrow, refused, several
 
-__all__ = ["spherical_in", "spherical_jn", "spherical_kn", "spherical_yn"]
+__all__ = [
+    "h1vp",
+    "h2vp",
+    "ivp",
+    "jvp",
+    "kvp",
+    "spherical_in",
+    "spherical_jn",
+    "spherical_kn",
+    "spherical_yn",
+    "yvp",
+]
 
 _at = several(draws(1, (0.5, 3.0)), draws(0.3, (0.5, 3.0), shapes=((3,),)))
 
@@ -221,6 +233,87 @@ def spherical_kn(n: Any, z: Any, derivative: bool = False) -> Any:
     0.577864
     """
     return _evaluate("spherical_kn", n, z, derivative)
+
+
+# -- derivatives of a given number -------------------------------------------------------------------------------
+
+
+def _derivative(name: str, f: Any, sign: float, scale: float, v: Any, z: Any, n: Any) -> Any:
+    """Derivative `n` by functions of the orders from v - n to v + n, DLMF 10.6.7 and 10.29.5."""
+    n = operator.index(n)
+    if n < 0:
+        raise ValueError(f"scipy.special.{name}: n, how often to differentiate, must not be negative, but is {n}.")
+    if not n:
+        return f(v, z)
+    y = sum(sign**k * math.comb(n, k) * f(v - n + 2 * k, z) for k in range(n + 1))
+    return y * (scale * 0.5) ** n
+
+
+def jvp(v: Any, z: Any, n: int = 1) -> Any:
+    """Return derivative `n` of the Bessel function of the first kind; the order `v` is a constant.
+
+    Examples
+    --------
+    >>> from autodiff import grad
+    >>> float(np.round(jvp(0, 1.0), 6)), float(np.round(grad(lambda z: sc.jv(0, z))(1.0), 6))
+    (-0.440051, -0.440051)
+    """
+    return _derivative("jvp", sc.jv, -1.0, 1.0, v, z, n)
+
+
+def yvp(v: Any, z: Any, n: int = 1) -> Any:
+    """Return derivative `n` of the Bessel function of the second kind; see `jvp`.
+
+    Examples
+    --------
+    >>> float(np.round(yvp(0, 1.0), 6))
+    0.781213
+    """
+    return _derivative("yvp", sc.yv, -1.0, 1.0, v, z, n)
+
+
+def h1vp(v: Any, z: Any, n: int = 1) -> Any:
+    """Return derivative `n` of the first Hankel function; see `jvp`.
+
+    Examples
+    --------
+    >>> complex(np.round(h1vp(0, 1.0), 6))
+    (-0.440051+0.781213j)
+    """
+    return _derivative("h1vp", sc.hankel1, -1.0, 1.0, v, z, n)
+
+
+def h2vp(v: Any, z: Any, n: int = 1) -> Any:
+    """Return derivative `n` of the second Hankel function; see `jvp`.
+
+    Examples
+    --------
+    >>> complex(np.round(h2vp(0, 1.0), 6))
+    (-0.440051-0.781213j)
+    """
+    return _derivative("h2vp", sc.hankel2, -1.0, 1.0, v, z, n)
+
+
+def ivp(v: Any, z: Any, n: int = 1) -> Any:
+    """Return derivative `n` of the modified Bessel function of the first kind; see `jvp`.
+
+    Examples
+    --------
+    >>> float(np.round(ivp(0, 1.0), 6))
+    0.565159
+    """
+    return _derivative("ivp", sc.iv, 1.0, 1.0, v, z, n)
+
+
+def kvp(v: Any, z: Any, n: int = 1) -> Any:
+    """Return derivative `n` of the modified Bessel function of the second kind; see `jvp`.
+
+    Examples
+    --------
+    >>> float(np.round(kvp(0, 1.0), 6))
+    -0.601907
+    """
+    return _derivative("kvp", sc.kv, 1.0, -1.0, v, z, n)
 
 
 # -- Struve --------------------------------------------------------------------------------------------------------
