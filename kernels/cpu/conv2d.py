@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -114,11 +115,11 @@ def conv2d(
         math.prod(problem.kernel), filters.reshape(-1), grain=max(1, 1_000_000 // max(filters[0].size, 1)),
     )  # fmt: skip
     kh, kw = problem.kernel
-    taps_h, taps_w = np.arange(kh) * dilation[0], np.arange(kw) * dilation[1]
+    taps = tuple(range(0, kh * dilation[0], dilation[0])), tuple(range(0, kw * dilation[1], dilation[1]))
     bias = np.empty(0, x.dtype) if bias is None else flat(np.ascontiguousarray(bias))
     _correlate(
-        x, problem.x_strides, problem.size, problem.channels, filters, (taps_h, taps_w), (padding[0][0], padding[1][0]),
-        stride, bias, out, (*problem.out_strides, 0), problem.out_size, problem.channels_out, groups,
+        x, problem.x_strides, problem.size, problem.channels, filters, taps, (padding[0][0], padding[1][0]), problem.stride,
+        bias, out, (*problem.out_strides, 0), problem.out_size, problem.channels_out, groups,
         ACTIVATIONS[activation],
     )  # fmt: skip
     return out
@@ -167,31 +168,26 @@ def conv2d_input_gradient(
     problem = Problem(name, tuple(input_shape), w.shape, stride, padding, dilation, groups, layout)
     _check_dtypes(name, g=g, w=w)
     problem.check_out_shape(g)
-    phases = [(i, j) for i in range(min(stride[0], problem.size[0])) for j in range(min(stride[1], problem.size[1]))]
-    plans = [(phase, *_phase(problem, phase)) for phase in phases]
-    complete = all(len(rows[0]) and len(columns[0]) for _, rows, columns in plans)
+    plans = _phases(problem.size, problem.kernel, problem.stride, problem.padding, problem.dilation)
+    complete = all(taps for taps, *_ in plans)
     out = (np.empty if complete and g.size else np.zeros)(input_shape, g.dtype)
     if g.size == 0 or out.size == 0:
         return out
-    w = w.reshape(groups, problem.channels_out, problem.channels, *problem.kernel)
+    taps, outer = math.prod(problem.kernel), problem.channels_out
+    filters = _panels(groups, problem.channels, outer * taps, g.dtype)
+    parallel_for(
+        pack_filters_transposed, filters.shape[0], flat(np.ascontiguousarray(w)), outer, problem.channels, taps,
+        filters.reshape(-1), grain=max(1, 1_000_000 // max(filters[0].size, 1)),
+    )  # fmt: skip
     g = np.ascontiguousarray(g)
     n, c, h, width = problem.x_strides
-    for (i, j), (taps_h, shifts_h), (taps_w, shifts_w) in plans:
-        if len(taps_h) == 0 or len(taps_w) == 0:
+    for chosen, shifts, before, (i, j), size in plans:
+        if not chosen:
             continue
-        chosen = w if (len(taps_h), len(taps_w)) == problem.kernel else w[:, :, :, taps_h[:, None], taps_w]
-        taps = len(taps_h) * len(taps_w)
-        filters = _panels(groups, problem.channels, problem.channels_out * taps, g.dtype)
-        parallel_for(
-            pack_filters_transposed, filters.shape[0], flat(np.ascontiguousarray(chosen)), problem.channels_out,
-            problem.channels, taps, filters.reshape(-1), grain=max(1, 1_000_000 // max(filters[0].size, 1)),
-        )  # fmt: skip
-        first_h, first_w = int(shifts_h.min()), int(shifts_w.min())
-        size = -(-(problem.size[0] - i) // stride[0]), -(-(problem.size[1] - j) // stride[1])
+        of_phase = filters if len(chosen) == taps else filters.reshape(len(filters), taps, -1)[:, list(chosen)]
         _correlate(
-            g, problem.out_strides, problem.out_size, problem.channels_out, filters,
-            (shifts_h - first_h, shifts_w - first_w), (-first_h, -first_w), (1, 1), np.empty(0, g.dtype), out,
-            (n, c, h * stride[0], width * stride[1], i * h + j * width), size, problem.channels, groups, 0,
+            g, problem.out_strides, problem.out_size, outer, of_phase, shifts, before, (1, 1), np.empty(0, g.dtype),
+            out, (n, c, h * stride[0], width * stride[1], i * h + j * width), size, problem.channels, groups, 0,
         )  # fmt: skip
     return out
 
@@ -245,7 +241,7 @@ def conv2d_weight_gradient(
     span = (kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1
     window_columns = (columns_out - 1) * stride[1] + span[1]
     block_rows = _even(rows_out, max(1, PIXELS // columns_out))
-    pixel_step = _pixel_step(channels, x.dtype)
+    pixel_step = _pixel_step(channels, x.itemsize)
     pixels = np.arange(block_rows)[:, None] * (stride[0] * window_columns) + np.arange(columns_out) * stride[1]
     runs, taps_first = _runs(problem, dilation, window_columns, pixel_step)
     images = x.shape[0]
@@ -297,7 +293,8 @@ class Problem:
             raise ValueError(f"{name}: stride {stride}, dilation {dilation} and kernel {w[2:]} must be positive")
         self.size, self.kernel = (height, width), (w[2], w[3])
         self.channels, self.channels_out = w[1], w[0] // groups
-        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.stride, self.dilation = (stride[0], stride[1]), (dilation[0], dilation[1])
+        self.padding = (padding[0][0], padding[0][1]), (padding[1][0], padding[1][1])
         sizes = []
         for i, extent in enumerate(self.size):
             padded, span = extent + sum(padding[i]), dilation[i] * (self.kernel[i] - 1) + 1
@@ -342,23 +339,36 @@ def _panels(groups: int, channels: int, terms: int, dtype: Any) -> Any:
     return np.empty((groups * -(-channels // width), terms, width), dtype)
 
 
-def _phase(problem: Problem, phase: Pair) -> list[tuple[Any, Any]]:
-    """For input pixels `phase + stride * j`: the taps that reach them, and the output pixel of each, relative to j."""
-    plans = []
+@functools.lru_cache(maxsize=256)
+def _phases(size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> list[tuple[Any, ...]]:
+    """Cut the input pixels into those `phase + stride * j`: each is a correlation of the output pixels by itself.
+
+    Each phase is (taps that reach it, their offsets by rows and by columns, offset of the first, phase, pixels).
+    """
+    lines = []
     for i in range(2):
-        taps = np.arange(problem.kernel[i])
-        position = phase[i] + problem.padding[i][0] - taps * problem.dilation[i]
-        reaching = position % problem.stride[i] == 0
-        plans.append((taps[reaching], position[reaching] // problem.stride[i]))
+        line = []
+        for phase in range(min(stride[i], size[i])):
+            positions = [phase + padding[i][0] - tap * dilation[i] for tap in range(kernel[i])]
+            reaching = [(tap, p // stride[i]) for tap, p in enumerate(positions) if p % stride[i] == 0]
+            first = min((shift for _, shift in reaching), default=0)
+            shifts = tuple(shift - first for _, shift in reaching)
+            line.append(([tap for tap, _ in reaching], shifts, -first, phase, -(-(size[i] - phase) // stride[i])))
+        lines.append(line)
+    plans = []
+    for taps_h, shifts_h, before_h, i, rows in lines[0]:
+        for taps_w, shifts_w, before_w, j, columns in lines[1]:
+            taps = tuple(tap_h * kernel[1] + tap_w for tap_h in taps_h for tap_w in taps_w)
+            plans.append((taps, (shifts_h, shifts_w), (before_h, before_w), (i, j), (rows, columns)))
     return plans
 
 
-def _pixel_step(channels: int, dtype: Any) -> int:
+def _pixel_step(channels: int, itemsize: int) -> int:
     """Return the distance of two pixels of a window, in items.
 
     At a multiple of 256 bytes, the pixels under one tile would compete for a few sets of the first cache.
     """
-    return channels + 64 // dtype.itemsize if channels * dtype.itemsize % 256 == 0 else channels
+    return channels + 64 // itemsize if channels * itemsize % 256 == 0 else channels
 
 
 def _runs(problem: Problem, dilation: Pair, window_columns: int, step: int) -> tuple[Any, bool]:
@@ -382,46 +392,65 @@ def _runs(problem: Problem, dilation: Pair, window_columns: int, step: int) -> t
 
 
 def _correlate(
-    x: Any, x_strides: tuple[int, ...], size: Pair, channels: int, filters: Any, taps: tuple[Any, Any], before: Pair,
+    x: Any, x_strides: tuple[int, ...], size: Pair, channels: int, filters: Any, taps: Any, before: Pair,
     step: Pair, bias: Any, out: Any, out_strides: tuple[int, ...], out_size: Pair, channels_out: int, groups: int,
     activation: int,
 ) -> None:  # fmt: skip
-    """Run the compiled correlation: window offsets of the terms, blocks of rows for the caches and the threads."""
-    taps_h, taps_w = taps
-    span = int(taps_h.max()) + 1, int(taps_w.max()) + 1
+    """Run the compiled correlation; `taps` are the offsets of rows and of columns of the filters."""
+    function, items, wanted, portion, (strides, table, reach, places, *sizes) = _schedule(
+        x_strides, size, channels, taps, before, step, out_strides, out_size, channels_out, groups, len(out),
+        x.itemsize, num_threads(),
+    )  # fmt: skip
+    parallel_for(
+        function, items, flat(x if x.flags.c_contiguous else np.ascontiguousarray(x)), strides, filters.reshape(-1),
+        table, reach, bias, out.reshape(-1), places, *sizes, activation, grain=-(-items // wanted), portion=portion,
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=256)
+def _schedule(
+    x_strides: tuple[int, ...], size: Pair, channels: int, taps: tuple[tuple[int, ...], tuple[int, ...]], before: Pair,
+    step: Pair, out_strides: tuple[int, ...], out_size: Pair, channels_out: int, groups: int, images: int,
+    itemsize: int, threads: int,
+) -> tuple[Any, int, int, int, tuple[Any, ...]]:  # fmt: skip
+    """Plan a correlation: window offsets of the terms, blocks of rows for the caches and the threads.
+
+    Returns the kernel, the number of blocks, of threads, of blocks in a portion, and the kernel's constant arguments.
+    """
+    taps_h, taps_w = (_integers(t) for t in taps)
+    span = max(taps[0]) + 1, max(taps[1]) + 1
     rows, columns = out_size
     window_columns = (columns - 1) * step[1] + span[1]
     inside = all(
         before[i] <= 0 and (out_size[i] - 1) * step[i] + span[i] - before[i] <= size[i] for i in range(2)
     )  # no padding is touched
     direct = inside and x_strides[1] == 1
-    pixel_step = _pixel_step(channels, x.dtype)
-    if direct and len(taps_h) * len(taps_w) > 1 and pixel_step != channels:
+    pixel_step = _pixel_step(channels, itemsize)
+    if direct and taps_h.size * taps_w.size > 1 and pixel_step != channels:
         direct = False
     line, pixel = (x_strides[2], x_strides[3]) if direct else (window_columns * pixel_step, pixel_step)
-    lanes = LANES64 if x.itemsize == 8 else LANES32
-    image_bytes = channels * size[0] * size[1] * x.itemsize
+    lanes = LANES64 if itemsize == 8 else LANES32
+    image_bytes = channels * size[0] * size[1] * itemsize
     planar, flowing = _is_planar(x_strides, out_strides, step, columns, span[1], channels_out, lanes, image_bytes)
-    images = out.shape[0]
-    budget = WINDOW_BYTES if filters.nbytes < LARGE_FILTERS and not planar else 3 * WINDOW_BYTES
-    line_bytes = window_columns * (channels if planar else pixel_step) * x.itemsize
+    terms = channels * taps_h.size * taps_w.size
+    filter_bytes = groups * -(-channels_out // (2 * lanes)) * 2 * lanes * terms * itemsize
+    budget = WINDOW_BYTES if filter_bytes < LARGE_FILTERS and not planar else 3 * WINDOW_BYTES
+    line_bytes = window_columns * (channels if planar else pixel_step) * itemsize
     largest = max(1, (budget // line_bytes - span[0]) // step[0] + 1)
-    flops = 2.0 * images * rows * columns * channels_out * groups * channels * taps_h.size * taps_w.size
-    wanted = min(num_threads(), max(1, int(flops / FLOPS_PER_THREAD)))
+    flops = 2.0 * images * rows * columns * channels_out * groups * terms
+    wanted = min(threads, max(1, int(flops / FLOPS_PER_THREAD)))
     block_rows = _even(rows, min(largest, max(1, rows * images // wanted)))
     pitch, plane = plane_shape(columns, span[1], (block_rows - 1) * step[0] + span[0], lanes, flowing)
     along, down, across = (plane, pitch, 1) if planar else (1, line, pixel)
     table = taps_h[:, None, None] * down + taps_w[:, None] * across + np.arange(channels) * along
     sizes = (*size, groups, channels, channels_out, *before, *step, *span, rows, columns, block_rows, direct,
-             pixel_step, SHALLOW if filters.nbytes > HUGE_FILTERS else DEPTH)  # fmt: skip
+             pixel_step, SHALLOW if filter_bytes > HUGE_FILTERS else DEPTH)  # fmt: skip
     items = images * -(-rows // block_rows)
-    shape = ((pitch, plane, int(flowing)),) if planar else ()
-    parallel_for(
-        correlate_planar if planar else correlate, items, flat(x if x.flags.c_contiguous else np.ascontiguousarray(x)),
-        _integers(x_strides), filters.reshape(-1), _integers(table.reshape(-1)), _integers(taps_h), bias,
-        out.reshape(-1), _integers(out_strides), _integers(sizes), *shape, activation, grain=-(-items // wanted),
-        portion=int(items * FLOPS_PER_PORTION / max(flops, 1.0)) + 1,
-    )  # fmt: skip
+    portion = int(items * FLOPS_PER_PORTION / max(flops, 1.0)) + 1
+    arguments = (_integers(x_strides), _integers(table.reshape(-1)), taps_h, _integers(out_strides), _integers(sizes))
+    if planar:
+        return correlate_planar, items, wanted, portion, (*arguments, (pitch, plane, int(flowing)))
+    return correlate, items, wanted, portion, arguments
 
 
 def _is_planar(
