@@ -118,8 +118,8 @@ def conv2d(
     taps = tuple(range(0, kh * dilation[0], dilation[0])), tuple(range(0, kw * dilation[1], dilation[1]))
     bias = np.empty(0, x.dtype) if bias is None else flat(np.ascontiguousarray(bias))
     _correlate(
-        x, problem.x_strides, problem.size, problem.channels, filters, taps, (padding[0][0], padding[1][0]), problem.stride,
-        bias, out, (*problem.out_strides, 0), problem.out_size, problem.channels_out, groups,
+        x, problem.x_strides, problem.size, problem.channels, filters, taps, (padding[0][0], padding[1][0]),
+        problem.stride, bias, out, (*problem.out_strides, 0), problem.out_size, problem.channels_out, groups,
         ACTIVATIONS[activation],
     )  # fmt: skip
     return out
