@@ -579,6 +579,20 @@ def test_a_traced_value_used_after_its_transform(make, use):
     assert_says(caught.value, "Return it from the differentiated function", "has_aux=True")
 
 
+class ForeignTensor:
+    """An array of a library that has dtypes of its own, as PyTorch's tensors are."""
+
+    shape, dtype = (3,), "library.float32"
+
+
+@pytest.mark.parametrize("transform", [grad, value_and_grad, jacrev, lambda f: lambda x: jvp(f, (x,), (V,)), hessian])
+def test_arrays_of_a_library_that_knows_no_numpy(transform):
+    with pytest.raises(DifferentiationError) as caught:
+        transform(np.sum)(ForeignTensor())
+    assert_says(caught.value, "[0]" if "jvp" in str(caught.value) else "argument 0", "ForeignTensor", "library.float32")
+    assert_says(caught.value, "convert it first, with np.asarray")
+
+
 def test_a_leak_through_a_pullback_that_was_kept():
     kept = []
 

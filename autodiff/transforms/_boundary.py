@@ -82,6 +82,11 @@ def independent(name: str, leaf: Any, *, direct: bool, where: str) -> Any:
     if isinstance(leaf, Tracer) and leaf.level.closed:
         raise leaked_tracer(f"{name}: {where}", leaf.level.transform)
     dtype = dtype_of(leaf)
+    if not hasattr(dtype, "kind"):
+        raise DifferentiationError(
+            f"{name}: {where} holds a {type(leaf).__module__}.{type(leaf).__qualname__}, whose dtype ({dtype}) is none "
+            "of NumPy's; convert it first, with np.asarray."
+        )
     if dtype.kind in "fc":
         return leaf
     if not direct and dtype.kind in "iub":
