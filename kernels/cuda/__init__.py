@@ -4,6 +4,7 @@ Importing this package needs no device; calling a kernel does, or the simulator 
 Numba is imported). See README.md beside this file.
 """
 
+from kernels.cuda import optimiser  # noqa: F401 - its functions are those of `kernels.cpu.optimiser`
 from kernels.cuda.arrays import telling
 from kernels.cuda.batch_norm import batch_norm_apply, batch_norm_gradient, batch_norm_statistics, batch_norm_sums
 from kernels.cuda.chain import chain

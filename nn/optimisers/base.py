@@ -20,7 +20,7 @@ from autodiff import tree
 from autodiff.core.backend import made, mixed
 from autodiff.core.errors import DeviceError, describe
 from autodiff.core.spec import dtype_of, shape_of
-from autodiff.ops.compiled import cpu, kernels_enabled
+from autodiff.ops.compiled import cpu, fits_gpu, gpu, kernels_enabled
 from nn.inspection import Leaf, named_leaves
 from nn.schedules import rate_at
 
@@ -128,7 +128,7 @@ class Optimiser:
     def kernel(self, kernels: Any, step: Step) -> Callable[..., None] | None:
         """Return ``f(p, g, *moments, out=..., decay=..., shrink=...)``, a compiled form of `rule`, if there is one.
 
-        `kernels` is the module `kernels.cpu`.
+        `kernels` is the module `kernels.cpu`, or `kernels.cuda.optimiser`.
         """
         del kernels, step
         return None
@@ -326,7 +326,20 @@ class Optimiser:
                 shrink = 1 - step.rate * decay if self.decoupled else 1.0
                 kernel(*arrays, out=out, decay=0.0 if self.decoupled else decay, shrink=shrink)
             return out[0], out[1:]
+        kernel = self.kernel(gpu().optimiser, step) if fits_gpu(*arrays) else None
+        if kernel is not None:
+            return self._on_gpu(kernel, arrays, step, decay, donate)
         return self._formula(p, g, moments, step, decay)
+
+    def _on_gpu(
+        self, kernel: Callable[..., None], arrays: Sequence[Any], step: Step, decay: float, donate: bool
+    ) -> tuple[Any, Sequence[Any]]:
+        """One launch, where the library's functions would be a dozen."""
+        arrays = [made(np.ascontiguousarray, a, a) for a in arrays]
+        out = [a if donate else np.empty_like(a) for a in (arrays[0], *arrays[2:])]
+        shrink = 1 - step.rate * decay if self.decoupled else 1.0
+        kernel(*arrays, out=out, decay=0.0 if self.decoupled else decay, shrink=shrink)
+        return out[0], out[1:]
 
     def _formula(self, p: Any, g: Any, moments: Sequence[Any], step: Step, decay: float) -> tuple[Any, Sequence[Any]]:
         """Weight decay, then the rule."""
