@@ -254,3 +254,9 @@ def test_custom_rules():
         total = lambda x, h=h: np.sum(h(x))
         for k in (h, grad(total), lambda x, h=h: jvp(h, (x,), (x,)), hessian(total) if h is f else h):
             assert eval_shape(k, Spec((3,))) == specs(k(np.ones(3)))
+
+
+def test_the_order_of_a_number_has_an_axis_as_in_numpy():
+    x = np.array(3.0)
+    assert eval_shape(np.argsort, Spec(())) == Spec(np.argsort(x).shape, np.intp) == Spec((1,), np.intp)
+    assert vjp(lambda x: np.argsort(x) + x, x)[0].shape == (1,)

@@ -82,7 +82,7 @@ def clip(
 _argsort = constant(
     lambda a, axis, kind: np.argsort(a, axis=axis, kind=kind),
     name="argsort",
-    shape=lambda a, axis, kind: Spec(a.shape, np.intp),
+    shape=lambda a, axis, kind: Spec(a.shape or (1,), np.intp),  # as NumPy has it for a number
     batch=along("axis"),
 )
 _argpartition = constant(
