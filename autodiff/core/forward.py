@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff.core.level import Level
+from autodiff.core.level import Level, Traced
 from autodiff.core.reverse import expand, push, tangent
 from autodiff.core.spec import Spec, dtype_of, shape_of
 from autodiff.core.tracer import Tracer
@@ -15,7 +15,7 @@ from autodiff.core.zeros import Marked
 if TYPE_CHECKING:
     from autodiff.core.operation import Operation
 
-__all__ = ["Dual", "ForwardLevel", "push_binary", "push_unary"]
+__all__ = ["Dual", "ForwardLevel", "push_binary", "push_linear", "push_unary"]
 
 
 class Dual(Tracer):
@@ -91,6 +91,23 @@ def push_unary(op: Operation, x: Dual) -> Any:
         return y
     with np.errstate(all="ignore"):
         t = rule(x.tangent, y, primal)
+        if t.shape != shape or t.dtype is not dtype:
+            t = expand(t, Spec(shape, dtype))
+    return Dual(x.level, y, t)
+
+
+def push_linear(op: Operation, x: Dual, params: dict[str, Any]) -> Any:
+    """Apply an operation of one argument, in which it is linear, to a dual number without marks."""
+    primal, t = x.primal, x.tangent
+    y = op(primal, **params) if isinstance(primal, Traced) else op.fn(primal, **params)
+    try:
+        shape, dtype = y.shape, y.dtype
+    except AttributeError:  # a Python scalar
+        shape, dtype = (), dtype_of(y)
+    if dtype.kind not in "fc":
+        return y
+    with np.errstate(all="ignore"):
+        t = op(t, **params) if isinstance(t, Traced) else op.fn(t, **params)
         if t.shape != shape or t.dtype is not dtype:
             t = expand(t, Spec(shape, dtype))
     return Dual(x.level, y, t)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core.backend import refuse_mixture
-from autodiff.core.forward import Dual, push_binary, push_unary
+from autodiff.core.forward import Dual, push_binary, push_linear, push_unary
 from autodiff.core.level import Traced, bind
 from autodiff.core.spec import dtype_of, elementwise_shape
 from autodiff.core.tables import REGISTRY
@@ -331,6 +331,8 @@ class Single(Operation):
     def __call__(self, x: Any, **params: Any) -> Any:
         """Apply the operation."""
         if type(x) is not Variable or x.level.closed:
+            if type(x) is Dual and x.mask is None and not x.level.closed:
+                return push_linear(self, x, params)
             return bind(self, (x,), params)
         primal = x.primal
         y = self(primal, **params) if isinstance(primal, Traced) else self.fn(primal, **params)

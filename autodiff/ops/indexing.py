@@ -12,6 +12,7 @@ from autodiff.core import Operation, Sample, Spec, Tracer, install_method, linea
 from autodiff.core.assignment import READ, Step, Stored, Window, stored, viewed, window
 from autodiff.core.backend import array_of, foreign, made
 from autodiff.core.errors import TracedIndexError, describe, user_line
+from autodiff.core.forward import Dual
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import Node, Variable
 from autodiff.ops.accumulate import add_at, selects_once
@@ -135,6 +136,10 @@ def getitem(x: Any, index: Any) -> Any:
         y = x.primal[index]
         v = Variable(x.level, y, Node(_getitem, (x.node,), (None,), None, y.shape, x.node.dtype, {"index": index}))
         return viewed(v, x, Step("get", index)) if type(y) is np.ndarray and is_basic(index) else v
+    if type(x) is Dual and type(x.primal) is type(x.tangent) is np.ndarray and x.mask is None and not x.level.closed:
+        y = x.primal[index]
+        d = Dual(x.level, y, x.tangent[index])
+        return viewed(d, x, Step("get", index)) if type(y) is np.ndarray and is_basic(index) else d
     if not isinstance(x, Tracer) or not is_basic(index) or _is_element(x, index):
         return _getitem(x, index=index) if not isinstance(x, Stored) else _read(x, index)
     step = Step("get", index)
