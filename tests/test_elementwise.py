@@ -7,7 +7,7 @@ import operator
 import numpy as np
 import pytest
 
-from autodiff import check_grads, eval_shape, grad, jvp, value_and_grad, vjp
+from autodiff import check_grads, eval_shape, grad, jvp, value_and_grad, vjp, vmap
 from autodiff.core import UFUNCS, Operation, Spec
 
 INF, NAN = np.inf, np.nan
@@ -550,3 +550,62 @@ def test_third_derivatives_of_a_power():
     f = lambda b: jvp(grad(lambda a: a**b), (a,), (1.0,))[1]
     log = np.log(a)
     np.testing.assert_allclose(grad(f)(b), a ** (b - 2) * (2 * b - 1 + b * (b - 1) * log), rtol=1e-13)
+
+
+CUTS = {
+    "arcsin": (np.arcsin, (2.0, -2.0, 0.4)),
+    "arccos": (np.arccos, (2.0, -2.0, 0.4)),
+    "arctanh": (np.arctanh, (2.0, -2.0, 0.4)),
+    "arccosh": (np.arccosh, (-2.0, 0.4, 2.0)),
+    "arcsinh": (np.arcsinh, (2.0j, -2.0j, 0.4j)),
+    "arctan": (np.arctan, (2.0j, -2.0j, 0.4j)),
+    "sqrt": (np.sqrt, (-2.0, 2.0)),
+    "log": (np.log, (-2.0, 2.0)),
+    "power": (lambda z: np.power(z, 1.5), (-2.0, 2.0)),
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_on_a_branch_cut_the_derivative_is_that_of_the_side(name, dtype, zero):
+    """The sign of a zero says on which side of its cut a number is, for the value and for the derivatives."""
+    f, points = CUTS[name]
+    for p in points:
+        along = 1.0 if isinstance(p, float) else 1.0j
+        at = lambda h, p=p: complex(p + h, zero) if isinstance(p, float) else complex(zero, p.imag + h)
+        z, t, h = dtype(at(0.0)), dtype(along), 1e-5
+        want = (f(np.complex128(at(h))) - f(np.complex128(at(-h)))) / (2 * h)
+        got = jvp(f, (z,), (t,))[1]
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, want, rtol=1e-8 if dtype is np.complex128 else 1e-5)
+        second = jvp(lambda z, t=t: jvp(f, (z,), (t,))[1], (z,), (t,))[1]
+        ends = [jvp(f, (np.complex128(at(s * h)),), (np.complex128(along),))[1] for s in (1, -1)]
+        np.testing.assert_allclose(second, (ends[0] - ends[1]) / (2 * h), rtol=1e-7 if dtype is np.complex128 else 1e-4)
+
+
+P, N = np.array([0.3, 0.7, 1.6]), np.array([0.3, -0.7, 1.6])
+EXTENDED = {
+    **{n: (getattr(np.emath, n), N) for n in ("sqrt", "log", "log2", "log10", "arccos", "arcsin", "arctanh")},
+    "real": (np.emath.sqrt, P),
+    "complex": (np.emath.log, N + 0.2j),
+    "logn": (lambda x: np.emath.logn(x + 2, x), N),
+    "power": (lambda x: np.emath.power(x, x), N),
+    "integer powers": (lambda x: np.emath.power(x, [2, -1, 3]), N),
+}
+
+
+@pytest.mark.parametrize("name", EXTENDED)
+def test_functions_that_turn_to_complex_numbers(name):
+    f, x = EXTENDED[name]
+    t, h = np.array([1.0, -0.5, 2.0]), 1e-6
+    value, change = jvp(f, (x,), (t.astype(x.dtype),))
+    np.testing.assert_array_equal(value, f(x))
+    assert value.dtype == change.dtype == f(x).dtype
+    np.testing.assert_allclose(change, (f(x + h * t) - f(x - h * t)) / (2 * h), rtol=1e-7)
+    ct = np.exp(1j * P) if change.dtype.kind == "c" else P
+    np.testing.assert_allclose(np.sum(vjp(f, x)[1](ct)[0] * t).real, np.sum(ct * change).real)
+    if name in {"sqrt", "arcsin", "logn"}:
+        np.testing.assert_allclose(vmap(f)(np.stack([x, 2 * x])), np.stack([f(x), f(2 * x)]), rtol=1e-14)
+        single = x.astype(np.float32)
+        assert jvp(f, (single,), (single,))[1].dtype == f(single).dtype

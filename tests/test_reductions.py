@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autodiff import Spec, check_grads, eval_shape, grad, hvp, jvp, vjp
+from autodiff import Spec, check_grads, eval_shape, grad, hessian, hvp, jvp, vjp
 
 X = np.random.default_rng(0).normal(size=(2, 3, 4))
 MASK = np.random.default_rng(1).uniform(size=X.shape) > 0.4
@@ -120,6 +120,13 @@ def test_variance_of_a_constant():
     np.testing.assert_array_equal(grad(np.std)(x), np.zeros(4))
     np.testing.assert_array_equal(grad(np.var)(x), np.zeros(4))
     assert jvp(np.std, (x,), (np.arange(4.0),))[1] == 0.0
+
+
+def test_deviation_of_one_entry_has_every_derivative():
+    for x, axis in ((np.array([2.0]), None), (np.array([[1.0], [3.0]]), 1), (np.array([1.0, 2.0]), ())):
+        f = lambda x, axis=axis: np.sum(np.std(x, axis=axis))
+        np.testing.assert_array_equal(grad(f)(x), np.zeros(x.shape))
+        np.testing.assert_array_equal(hessian(f)(x), np.zeros(x.shape * 2))
 
 
 def test_complex_variance():

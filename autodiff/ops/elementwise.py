@@ -238,8 +238,15 @@ logaddexp2 = elementwise(
 sin = elementwise(np.sin, lambda t, _y, x: t * np.cos(x))
 cos = elementwise(np.cos, lambda t, _y, x: -t * np.sin(x))
 tan = elementwise(np.tan, lambda t, y, _x: t * (y * y + 1), domain=(-1.0, 1.0))
-arcsin = elementwise(np.arcsin, lambda t, _y, x: t / np.sqrt((1 - x) * (1 + x)), domain=(-0.8, 0.8))
-arccos = elementwise(np.arccos, lambda t, _y, x: -t / np.sqrt((1 - x) * (1 + x)), domain=(-0.8, 0.8))
+
+
+def _arc_root(x: Any) -> Any:
+    """Root of ``1 - x**2``; on a cut of complex numbers, where the sign of a zero decides, on the side of `x`."""
+    return np.sqrt((1 - x) * (1 + x) if dtype_of(x).kind != "c" else -(x - 1) * (x - (-1)))
+
+
+arcsin = elementwise(np.arcsin, lambda t, _y, x: t / _arc_root(x), domain=(-0.8, 0.8))
+arccos = elementwise(np.arccos, lambda t, _y, x: -t / _arc_root(x), domain=(-0.8, 0.8))
 arctan = elementwise(np.arctan, lambda t, _y, x: t / (x * x + 1))
 arctan2 = elementwise(
     np.arctan2,
@@ -280,8 +287,9 @@ hypot = elementwise(
 sinh = elementwise(np.sinh, lambda t, _y, x: t * np.cosh(x))
 cosh = elementwise(np.cosh, lambda t, _y, x: t * np.sinh(x))
 tanh = elementwise(np.tanh, lambda t, y, _x: t * (1 - y * y))
-arcsinh = elementwise(np.arcsinh, lambda t, _y, x: t / np.sqrt(x * x + 1))
-arccosh = elementwise(np.arccosh, lambda t, _y, x: t / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=(1.2, 2.0))
+# Here - (-1) keeps the sign of an imaginary zero, and + 1 does not: it is the side of the branch cut.
+arcsinh = elementwise(np.arcsinh, lambda t, _y, x: t / np.sqrt(x * x - (-1)))
+arccosh = elementwise(np.arccosh, lambda t, _y, x: t / (np.sqrt(x - 1) * np.sqrt(x - (-1))), domain=(1.2, 2.0))
 arctanh = elementwise(np.arctanh, lambda t, _y, x: t / ((1 - x) * (1 + x)), domain=(-0.8, 0.8))
 deg2rad = elementwise(np.deg2rad, lambda t, _y, _x: t * (PI / 180), linear_args=(0,))
 rad2deg = elementwise(np.rad2deg, lambda t, _y, _x: t * (180 / PI), linear_args=(0,))

@@ -9,9 +9,10 @@ import numpy as np
 
 from autodiff.core import Boundary, Operation, Sample, Spec, constant, explicit, implements, install_method
 from autodiff.core.backend import array_of
-from autodiff.core.batching import mapped, pointwise
-from autodiff.core.spec import shape_of
+from autodiff.core.batching import all_values, mapped, pointwise
+from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.tracer import concrete
+from autodiff.ops.products import as_array
 
 __all__ = ["allclose", "array_equal", "array_equiv", "fix", "isclose", "isneginf", "isposinf", "round", "sinc"]
 
@@ -121,6 +122,49 @@ def isposinf(x: Any, out: Any = None) -> Any:
 def isneginf(x: Any, out: Any = None) -> Any:
     """Whether elements are negative infinity."""
     return np.logical_and(np.isinf(x), np.less(x, 0))
+
+
+# -- np.emath: functions that turn to complex numbers where the real ones have no value -----------------------
+
+
+def _complex_where(x: Any, outside: Any) -> Any:
+    """A real array as a complex one, if a value of it is outside of the domain."""
+    x = as_array(x)
+    if dtype_of(x).kind == "c" or not np.any(all_values(outside(x))):
+        return x
+    return x.astype(np.result_type(dtype_of(x), np.complex64))
+
+
+def _extended(function: Any, outside: Any) -> Any:
+    def extended(x: Any) -> Any:
+        """The function of the same name of NumPy's, complex if a value is outside of its domain."""
+        return function(_complex_where(x, outside))
+
+    return extended
+
+
+def _negative(x: Any) -> Any:
+    return np.less(x, 0)
+
+
+for _name in ("sqrt", "log", "log2", "log10"):
+    implements(getattr(np.emath, _name))(_extended(getattr(np, _name), _negative))
+for _name in ("arccos", "arcsin", "arctanh"):
+    implements(getattr(np.emath, _name))(_extended(getattr(np, _name), lambda x: np.greater(np.absolute(x), 1)))
+
+
+@implements(np.emath.logn)
+def _logn(n: Any, x: Any) -> Any:
+    """Logarithm to the base `n`."""
+    return np.log(_complex_where(x, _negative)) / np.log(_complex_where(n, _negative))
+
+
+@implements(np.emath.power)
+def _power(x: Any, p: Any) -> Any:
+    """Power, complex if a base is negative."""
+    p = as_array(p)
+    p = p * 1.0 if dtype_of(p).kind in "iu" and np.any(all_values(_negative(p))) else p
+    return np.power(_complex_where(x, _negative), p)
 
 
 install_method("round", lambda self, decimals=0, out=None: round(self, decimals, out))
