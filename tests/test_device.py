@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import autodiff
+import nn
 from autodiff import device, device_put, from_dlpack, grad, jvp, ops, vjp, vmap
 from autodiff.core.errors import ConversionError, DeviceError
 from tests.device_array import DeviceArray, put
@@ -468,6 +469,14 @@ def test_sweeps_without_room(no_room):
         push(x)
     with pytest.raises(OutOfMemoryError, match=r"^gradient of sin(, cos)?: no room"):
         grad(lambda x: np.sum(np.sin(x)))(x)
+
+
+def test_a_step_of_an_optimiser_without_room(no_room):
+    model, optimiser = {"w": Full(np.ones(2))}, nn.Adam(0.1)
+    state = optimiser.init(model)
+    no_room("sqrt")
+    with pytest.raises(OutOfMemoryError, match=r"^Adam.update of .*w.*: no room on the device for 4,096 bytes"):
+        optimiser.update({"w": Full(np.ones(2))}, state, model)
 
 
 def test_other_errors_of_memory_are_left_alone(no_room):

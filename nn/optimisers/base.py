@@ -19,6 +19,7 @@ import numpy as np
 from autodiff import tree
 from autodiff.core.backend import made, mixed
 from autodiff.core.errors import DeviceError, describe
+from autodiff.core.memory import tell
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import cpu, fits_gpu, gpu, kernels_enabled
 from nn.inspection import Leaf, named_leaves
@@ -223,7 +224,11 @@ class Optimiser:
             if leaf.name in found:
                 decay = self.weight_decay if leaf.decay else 0.0
                 reuse = donate and uses[id(leaf.value)] == 1
-                p, changed = self._step(leaf.value, found[leaf.name], changed, step, decay, reuse)
+                try:
+                    p, changed = self._step(leaf.value, found[leaf.name], changed, step, decay, reuse)
+                except MemoryError as error:
+                    tell(error, f"{self.name}.update of {leaf.name}")
+                    raise
                 leaves[places[i]] = self._constrained(leaf, p) if leaf.decay else p
             for moment, value in zip(self.moments(), changed, strict=True):
                 new[moment][leaf.name] = value
