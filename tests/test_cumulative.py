@@ -110,3 +110,10 @@ def test_running_product_of_any_length(shape, dtype):
         np.testing.assert_allclose(tangent, want, rtol=rtol, atol=1e-6 if dtype is np.float32 else 1e-14)
         np.testing.assert_allclose(np.sum(pullback(w)[0] * t), np.sum(w * want), rtol=10 * rtol, atol=1e-6)
         assert tangent.dtype == pullback(w)[0].dtype == value.dtype == dtype
+
+
+def test_products_of_long_precision():
+    x = np.array([2.0, 3.0, 4.0], np.longdouble)
+    gradient = vjp(np.cumprod, x)[1](np.ones_like(x))[0]
+    assert gradient.dtype == np.longdouble
+    np.testing.assert_array_equal(gradient, [16, 10, 6])

@@ -53,7 +53,7 @@ def _recurrence_value(a: Any, b: Any, axis: int, reverse: bool) -> Any:
     else:
         out[:1] = b[:1]
         for k in range(1, n):
-            np.add(a[k] * out[k - 1], b[k], out=out[k])
+            np.add(a[k] * out[k - 1], b[k], out=out[k, ...])
     return np.moveaxis(out[:: -1 if reverse else 1], 0, axis)
 
 
