@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autodiff import check_grads, grad, hessian, hvp, jvp, vjp
+from autodiff import check_grads, grad, hessian, hvp, jvp, vjp, vmap
 
 X = np.random.default_rng(0).normal(size=(2, 3, 4))
 M, V = X[0], X[0, 0]
@@ -83,6 +83,14 @@ def test_negative_orders_have_a_kink_where_an_entry_is_zero(p):
         np.testing.assert_allclose(slope[2], grad(lambda v: np.linalg.norm(v, ord=p))(x[2]), rtol=1e-15)
         np.testing.assert_array_equal(jvp(f, (x,), (np.ones_like(x),))[1], np.sum(slope))
         assert np.isnan(hessian(lambda v: np.linalg.norm(v, ord=p))(x[0])[0, 0])
+
+
+def test_norm_of_a_number():
+    np.testing.assert_array_equal(vmap(np.linalg.norm)(V), np.abs(V))
+    np.testing.assert_array_equal(vmap(grad(np.linalg.norm))(V), np.sign(V))
+    z = np.array(3.0 - 4.0j)
+    assert vjp(np.linalg.norm, z)[0] == 5.0
+    np.testing.assert_allclose(grad(np.linalg.norm)(z), 0.6 + 0.8j)
 
 
 def test_second_derivative_elsewhere():

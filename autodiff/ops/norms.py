@@ -78,6 +78,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> An
     """Vector or matrix norm."""
     x = stack(x) if isinstance(x, (list, tuple)) else x
     ndim = len(shape_of(x))
+    if not ndim and axis is None and ord is None:
+        return np.absolute(x)
     if axis is None and (ord is None or (ord in {2, "fro", "f"} and ndim == (1 if ord == 2 else 2))):
         return _norm(x, axes=tuple(range(ndim)), keepdims=bool(keepdims))
     axes = axes_of(axis, ndim)
