@@ -21,7 +21,7 @@ from autodiff import (
     vmap,
 )
 from autodiff.core import Spec
-from autodiff.core.errors import AssignmentError, ConversionError, LeakedTracerError
+from autodiff.core.errors import AssignmentError, ConversionError, LeakedTracerError, MissingRuleError
 
 V = np.array([0.5, 1.5, -2.0])
 M = np.arange(1.0, 7.0).reshape(2, 3)
@@ -394,6 +394,19 @@ def of_parts(z, v):
     part[0] += 1
     y.T.real[0] = y.imag[:, 0] ** 2
     return y, np.real(y) * np.imag(z)
+
+
+def test_view_without_a_dtype():
+    def f(x):
+        y = x.copy()
+        z = y.view()
+        z[0] = y.view(y.dtype)[1] ** 2
+        return y
+
+    np.testing.assert_array_equal(jacfwd(f)(V), [[0, 2 * V[1], 0], [0, 1, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(jacrev(f)(V), jacfwd(f)(V))
+    with pytest.raises(MissingRuleError, match=r"x.view .* as another dtype"):
+        grad(lambda x: x.view(np.int64).sum())(V)
 
 
 def test_assignment_to_real_and_imaginary_parts():

@@ -235,6 +235,12 @@ def _assign_imag(a: Any, values: Any) -> None:
     setitem(imag(a), ..., values)
 
 
+def _view(a: Any, dtype: Any = None, type: Any = None) -> Any:  # noqa: A002 - NumPy's name
+    if type is not None or (dtype is not None and np.dtype(dtype) != dtype_of(a)):
+        raise missing_rule("x.view", " as another dtype or class, which would read its memory")
+    return a[...]
+
+
 def _sort(a: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
     setitem(a, ..., np.sort(a, axis, kind, order, stable=stable))
 
@@ -253,6 +259,7 @@ UFUNC_METHODS["at"] = _at
 install_method("flat", property(_flat, _assign_flat))  # type: ignore[arg-type]
 install_method("real", property(real, _assign_real))  # type: ignore[arg-type]
 install_method("imag", property(imag, _assign_imag))  # type: ignore[arg-type]
+install_method("view", _view)
 install_method("fill", _fill)
 install_method("put", put)
 install_method("sort", _sort)
