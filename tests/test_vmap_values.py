@@ -176,3 +176,30 @@ def test_errors():
         vmap(lambda p: np.interp(p, FIXED, FIXED, period=p))(np.array([1.0, 0.0]))
     with pytest.raises(ValueError, match=r"np\.place: the mask has the shape \(2,\), the array \(3,\)"):
         vmap(changed(lambda y, x: np.place(y, x[:2] > 0, 1.0)))(X)
+
+
+OF_AXES = [np.sum, np.max, np.prod, np.all, np.argmax, np.argsort, np.count_nonzero, np.linalg.norm, np.cumsum, np.mean]
+by_name = pytest.mark.parametrize("f", OF_AXES, ids=lambda f: f.__name__)
+
+
+@by_name
+def test_an_axis_that_an_example_has_not_is_an_error(f):
+    """As many examples as entries: the axis that counts them must not be taken for one of an example."""
+    with pytest.raises(np.exceptions.AxisError):
+        vmap(lambda x: f(x, axis=-2))(X[:3])
+    with pytest.raises(np.exceptions.AxisError):
+        vmap(lambda x: f(x, axis=1))(X[:3])
+
+
+@by_name
+def test_numbers_have_an_axis_where_numpys_have_one(f):
+    for kwargs in ({"axis": -1}, {"axis": 0}, {"axis": -1, "keepdims": True}):
+        try:
+            want = np.stack([f(np.array(v), **kwargs) for v in X[0]])
+        except (np.exceptions.AxisError, TypeError, ValueError):
+            continue
+        got = vmap(lambda x, kwargs=kwargs: f(x, **kwargs))(X[0])
+        np.testing.assert_array_equal(got, want)
+        assert got.dtype == want.dtype
+    with pytest.raises((np.exceptions.AxisError, ValueError)):
+        vmap(lambda x: f(x, axis=1))(X[0])

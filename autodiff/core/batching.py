@@ -223,7 +223,9 @@ def shifted(axis: Any, ndim: int) -> Any:
     if axis is None:
         return tuple(range(1, ndim + 1))
     if isinstance(axis, (tuple, list)):
-        return type(axis)([a + 1 if a >= 0 else a for a in axis])
+        return type(axis)([shifted(a, ndim) for a in axis])
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(axis, ndim)  # -2 of a vector would be the axis that counts the examples
     return axis + 1 if axis >= 0 else axis
 
 
@@ -262,11 +264,19 @@ def along(*names: str) -> BatchRule:
             n = size_of(batched, args)
             args = tuple([spread(a, n, b) for a, b in zip(args, batched, strict=True)])
         ndim = len(shape_of(args[0])) - 1
+        if not ndim and any(params[name] in {0, -1} for name in names):
+            return _along_numbers(call, args, params, names)
         for name in names:
             params[name] = shifted(params[name], ndim)
         return call(*args, **params)
 
     return rule
+
+
+def _along_numbers(call: Callable[..., Any], args: Sequence[Any], params: dict[str, Any], names: Sequence[str]) -> Any:
+    """Examples that are numbers: NumPy lets them have an axis, of length 1."""
+    y = call(*[np.reshape(a, (-1, 1)) for a in args], **params | dict.fromkeys(names, 1))
+    return np.reshape(y, (-1,)) if params.get("keepdims") else y
 
 
 def folded(*items: int, otherwise: BatchRule | None = None) -> BatchRule:

@@ -139,10 +139,13 @@ def _ignoring_nan(
     return np.where(none, dtype_of(a).type(np.nan), y)
 
 
-def _position_of_many(call: Any, _batched: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+_along_axis = along("axis")
+
+
+def _position_of_many(call: Any, batched: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Positions in each example: without an axis, in the flattened one."""
     if axis is not None:
-        return call(x, axis=axis + 1 if axis >= 0 else axis, keepdims=keepdims)
+        return _along_axis(call, batched, x, axis=axis, keepdims=keepdims)
     n, ndim = shape_of(x)[0], len(shape_of(x)) - 1
     size = math.prod(shape_of(x)[1:])
     return np.reshape(call(np.reshape(x, (n, size)), axis=1, keepdims=False), (n, *(1,) * (ndim * keepdims)))

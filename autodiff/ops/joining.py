@@ -10,7 +10,7 @@ import numpy as np
 from autodiff.core import Operation, Sample, Spec, implements
 from autodiff.core.abstract import constant_like
 from autodiff.core.backend import foreign
-from autodiff.core.batching import along
+from autodiff.core.batching import size_of, spread
 from autodiff.core.spec import dtype_of, shape_of
 
 if TYPE_CHECKING:
@@ -57,9 +57,15 @@ def _joining(
         variadic=True,
         shape=shape,
         samples=samples,
-        batch=along("axis"),
+        batch=_joined_examples,
     )
     return op
+
+
+def _joined_examples(call: Any, batched: Any, *arrays: Any, axis: int, **params: Any) -> Any:
+    """Join those of each example, along an axis of the result, which may be a new one."""
+    n = size_of(batched, arrays)
+    return call(*[spread(a, n, b) for a, b in zip(arrays, batched, strict=True)], axis=axis + 1, **params)
 
 
 class _Every(frozenset[int]):
