@@ -117,3 +117,11 @@ def test_products_of_long_precision():
     gradient = vjp(np.cumprod, x)[1](np.ones_like(x))[0]
     assert gradient.dtype == np.longdouble
     np.testing.assert_array_equal(gradient, [16, 10, 6])
+
+
+def test_trapezoids_of_points_with_more_axes():
+    y, x = np.array([1.0, 3.0, 2.0]), np.cumsum(np.arange(1.0, 7.0).reshape(2, 3), axis=1)
+    value, pull = vjp(np.trapezoid, y, x)
+    np.testing.assert_allclose(value, np.trapezoid(y, x))
+    check_grads(np.trapezoid, (y, x), order=2)
+    assert [g.shape for g in pull(np.ones(2))] == [(3,), (2, 3)]

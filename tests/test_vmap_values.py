@@ -191,6 +191,29 @@ def test_an_axis_that_an_example_has_not_is_an_error(f):
         vmap(lambda x: f(x, axis=1))(X[:3])
 
 
+MATRICES = [
+    (np.matmul, (), (3,)),
+    (np.matmul, (3,), ()),
+    (np.vdot, (3,), ()),
+    *[
+        (getattr(np, n), *shapes)
+        for n in ("matvec", "vecmat")
+        if hasattr(np, n)
+        for shapes in (((3,), (3,)), ((), (3,)))
+    ],
+    (np.linalg.solve, (3,), (3,)),
+    (np.inner, (3,), (4,)),
+]
+
+
+@pytest.mark.parametrize(("f", "one", "two"), MATRICES)
+def test_examples_with_too_few_axes_are_an_error(f, one, two):
+    a, b = RNG.normal(size=(3, *one)), RNG.normal(size=(3, *two))
+    for axes in ((0, 0), (0, None), (None, 0)):
+        with pytest.raises((ValueError, np.linalg.LinAlgError)):
+            vmap(f, axes)(*(x if axis == 0 else x[0] for x, axis in zip((a, b), axes, strict=True)))
+
+
 @by_name
 def test_numbers_have_an_axis_where_numpys_have_one(f):
     for kwargs in ({"axis": -1}, {"axis": 0}, {"axis": -1, "keepdims": True}):

@@ -250,6 +250,9 @@ def stacked(*core: int) -> BatchRule:
         cores = core * len(args) if len(core) == 1 else core
         loops = [len(shape_of(a)) - b - c for a, b, c in zip(args, batched, cores, strict=True)]
         n = max(loops)
+        if min(loops) < 0:  # the axis that counts the examples would be taken for one of an example
+            least = cores[loops.index(min(loops))]
+            raise ValueError(f"one example of an argument has {min(loops) + least} axes, but needs {least}.")
         ready = [aligned(a, n, c) if b else a for a, b, c in zip(args, batched, cores, strict=True)]
         return call(*ready, **params)
 

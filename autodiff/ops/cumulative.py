@@ -204,16 +204,16 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Integrate by the trapezoidal rule; values, points and spacing may be traced."""
     y = stack(y) if isinstance(y, (list, tuple)) else y
-    ndim = len(shape_of(y))
+    ndim, given = len(shape_of(y)), axis
     axis = _axis_index(axis, ndim)
     if x is None:
         width = dx
     elif len(shape_of(x)) == 1:
         width = np.reshape(np.diff(x), (-1,) + (1,) * (ndim - axis - 1))
     else:
-        width = np.diff(x, axis=axis)
+        width = np.diff(x, axis=given)  # the points may have more axes than the values
     at = (slice(None),) * axis
-    return np.sum(width * (y[(*at, slice(1, None))] + y[(*at, slice(None, -1))]) / 2.0, axis=axis)
+    return np.sum(width * (y[(*at, slice(1, None))] + y[(*at, slice(None, -1))]) / 2.0, axis=given)
 
 
 @implements(np.gradient)

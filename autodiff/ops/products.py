@@ -101,6 +101,9 @@ def _matmul_samples(rng: np.random.Generator) -> list[Sample]:
 def batch_matmul(call: Any, batched: Any, a: Any, b: Any) -> Any:
     """Products of all examples: one large product where an operand is shared."""
     na, nb = len(shape_of(a)) - batched[0], len(shape_of(b)) - batched[1]
+    if na < 1 or nb < 1 or shape_of(a)[-1] != shape_of(b)[-1 if nb == 1 else -2]:
+        one, two = (shape_of(x)[int(m) :] for x, m in zip((a, b), batched, strict=True))
+        raise ValueError(f"matmul: the shapes {one} and {two} of one example do not fit.")
     if all(batched):
         return _batch_both(call, a, b, na, nb)
     return _batch_left(call, a, b, na, nb) if batched[0] else _batch_right(call, a, b, na, nb)
@@ -210,6 +213,8 @@ def matvec(a: Any, b: Any, /, *, axes: Any = None) -> Any:
     if axes is not None:
         (a, b), put = _core_axes(axes, a, b)
         return put(matvec(a, b))
+    if a.ndim < 2 or not b.ndim:
+        raise ValueError(f"matvec: takes matrices and vectors, or stacks of them, not {describe(a)} and {describe(b)}.")
     if b.ndim < 2:
         return matmul(a, b)
     y = matmul(a, np.reshape(b, (*b.shape, 1)))
@@ -222,6 +227,8 @@ def vecmat(a: Any, b: Any, /, *, axes: Any = None) -> Any:
     if axes is not None:
         (a, b), put = _core_axes(axes, a, b)
         return put(vecmat(a, b))
+    if b.ndim < 2 or not a.ndim:
+        raise ValueError(f"vecmat: takes vectors and matrices, or stacks of them, not {describe(a)} and {describe(b)}.")
     if a.ndim < 2:
         return matmul(conjugated(a), b)
     y = matmul(np.reshape(conjugated(a), (*a.shape[:-1], 1, a.shape[-1])), b)
