@@ -179,11 +179,13 @@ def _spread(values: list[str]) -> str:
     if len(set(values)) == 1:
         return values[0]
     try:
-        numbers = [float(value.rstrip(" %")) for value in values]
+        numbers = [float(value.rstrip(" %").replace(",", "")) for value in values]
     except ValueError:
         return "; ".join(values)
     unit = " %" if values[0].endswith("%") else ""
-    return f"{sum(numbers) / len(numbers):.5g}{unit} ({min(numbers):.5g} to {max(numbers):.5g})"
+    shown = (sum(numbers) / len(numbers), min(numbers), max(numbers))
+    mean, low, high = (f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.5g}" for x in shown)
+    return f"{mean}{unit} ({low} to {high})"
 
 
 def _time(results: Sequence[Result]) -> str:

@@ -187,6 +187,7 @@ def test_why_a_target_is_missed_is_said_only_then():
 def test_the_mean_of_several_seeds():
     assert records._spread(["98.1 %", "98.3 %"]) == "98.2 % (98.1 to 98.3)"
     assert records._spread(["3", "3"]) == "3"
+    assert records._spread(["1,728", "1,720"]) == "1,724 (1,720 to 1,728)"
     assert records._spread(["(1, 2)", "(1, 3)"]) == "(1, 2); (1, 3)"
 
 

@@ -106,8 +106,8 @@ def with_momentum(run: Run) -> list[Row]:
             Row("... without", "nearly 18,000", _count(plain), slow,
                 value=plain or lengths["SGD"], at_most=18_000 if run.full else None, if_missed=why),
         ]  # fmt: skip
-        if plain and fast:
-            rows.append(Row("... faster by", "about 9 times", f"{plain / fast:.1f} times", "at the same learning rate"))
+        times = f"{plain / fast:.1f} times" if plain and fast else "-"
+        rows.append(Row("... faster by", "about 9 times", times, "at the same learning rate"))
     return rows
 
 
