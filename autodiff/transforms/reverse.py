@@ -265,8 +265,8 @@ def _gradient(
         seed = _scalar_seed(name, run)
         value = (run.value, run.aux) if has_aux else run.value
         grads = run.pull([seed], once=True)
-        trees = tuple(tree.unflatten(s, c) for s, c in zip(run.structures, grads, strict=True))
-        return arrange(value, trees if isinstance(argnums, (tuple, list)) else trees[0])
+        trees = [c[0] if s is tree.LEAF else tree.unflatten(s, c) for s, c in zip(run.structures, grads, strict=True)]
+        return arrange(value, tuple(trees) if isinstance(argnums, (tuple, list)) else trees[0])
 
     return gradient
 
