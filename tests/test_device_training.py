@@ -125,6 +125,7 @@ LAYERS = {
     "LocalResponseNorm": (lambda **o: nn.LocalResponseNorm(3, alpha=0.5), IMAGES),
     "MaxPool2d": (lambda **o: nn.MaxPool2d(3, stride=1, padding=1, layout="NHWC"), LAST),
     "Maxout": (lambda **o: nn.Maxout(6, 2, pieces=3, **o), VECTORS),
+    "Frozen": (lambda **o: nn.Frozen(nn.Conv2d(2, 2, 3, padding="same", **o)), IMAGES),
     "Residual": (lambda **o: nn.Residual(nn.Conv2d(2, 2, 3, padding="same", **o), activation="relu"), IMAGES),
     "SeparableConv2d": (lambda **o: nn.SeparableConv2d(2, 3, 3, padding="same", **o), IMAGES),
     "Sequential": (lambda **o: nn.Sequential(nn.Dense(6, 3, **o), nn.Dropout(0.5), nn.log_softmax), VECTORS),

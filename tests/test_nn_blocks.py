@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nn
-from autodiff import check_grads, grad, jvp, ops, vjp
+from autodiff import check_grads, grad, jvp, ops, tree, value_and_grad, vjp
 
 F32, F64 = np.float32, np.float64
 
@@ -16,6 +16,41 @@ def images(rng):
 
 def conv(inputs, outputs, size, **options):
     return nn.Conv2d(inputs, outputs, size, dtype=F64, rng=3, **options)
+
+
+# -- frozen layers -------------------------------------------------------------------------------------------
+
+
+def test_frozen_layers_stay_and_let_derivatives_through(rng):
+    trunk = nn.Sequential(nn.Dense(3, 4, dtype=F64, rng=0), nn.BatchNorm(4, dtype=F64), nn.tanh, nn.Dropout(0.5))
+    model = nn.Sequential(nn.Frozen(trunk), nn.Dense(4, 1, dtype=F64, rng=1))
+    x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 1))
+    loss = nn.Supervised(nn.losses.mse)
+    optimiser = nn.Adam(0.1, weight_decay=0.1)
+    state = optimiser.init(model)
+    trained = model
+    for _ in range(3):
+        (_, trained), gradients = value_and_grad(loss, has_aux=True)(trained, (x, y), train=True, rng=rng)
+        trained, state = optimiser.update(gradients, state, trained)
+    assert trained.layers[0] == model.layers[0]
+    assert not np.array_equal(trained.layers[1].weight, model.layers[1].weight)
+    assert not any(leaf.any() for leaf in tree.leaves(gradients.layers[0]))
+    assert not model.layers[0].differs_in_training()
+    np.testing.assert_array_equal(nn.apply(model, x, train=True, rng=0)[0], model(x))  # nothing is dropped
+    whole = nn.Sequential(trunk, model.layers[1])
+    by_input = [grad(lambda x, net=net: np.sum(net(x)))(x) for net in (model, whole)]
+    np.testing.assert_array_equal(*by_input)
+    assert by_input[0].any()
+
+
+def test_frozen_layers_are_state_and_can_be_had_back():
+    model = nn.Sequential(nn.Frozen(nn.Dense(3, 4, rng=0)), nn.Dense(4, 1, rng=1))
+    assert list(nn.parameters(model)) == ["layers.1.weight", "layers.1.bias"]
+    assert list(nn.states(model)) == ["layers.0.layer.weight", "layers.0.layer.bias"]
+    assert nn.Sequential(model.layers[0].layer, model.layers[1]) == nn.Sequential(
+        nn.Dense(3, 4, rng=0), nn.Dense(4, 1, rng=1)
+    )
+    assert nn.Frozen(nn.relu)(np.array([-1.0, 2.0])).tolist() == [0.0, 2.0]
 
 
 # -- blocks --------------------------------------------------------------------------------------------------

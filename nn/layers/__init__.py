@@ -7,6 +7,7 @@ from nn.layers.convolution import Conv2d
 from nn.layers.dense import Dense
 from nn.layers.dropout import Dropout
 from nn.layers.ensemble import Ensemble
+from nn.layers.frozen import Frozen
 from nn.layers.maxout import Maxout
 from nn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from nn.layers.resizing import ConvTranspose2d, Upsample2d, max_unpool2d
@@ -26,6 +27,7 @@ __all__ = [
     "Dropout",
     "Ensemble",
     "Flatten",
+    "Frozen",
     "GlobalAvgPool2d",
     "LocalResponseNorm",
     "MaxPool2d",
