@@ -29,16 +29,17 @@ FEW = 1024  # items of both operands, whose product is hardly ever large
 class _State:
     """The kernel of the matrix product, once kernels are in use."""
 
-    matmul: Any = None
+    large: Any = None
     small: Any = None
+    no_bias: Any = None
 
 
 @functools.cache
 def cpu() -> Any:
     """Return the package `kernels.cpu`, imported on the first call; matrix products use it from then on."""
     module = importlib.import_module("kernels.cpu")
-    _State.matmul = module.matmul
-    _State.small = importlib.import_module("kernels.cpu.matmul").small_product
+    products = importlib.import_module("kernels.cpu.matmul")
+    _State.large, _State.small, _State.no_bias = products.large_product, products.small_product, products.NO_BIAS
     return module
 
 
@@ -70,7 +71,7 @@ def kernels_enabled() -> bool:
     >>> ops.kernels_enabled()
     True
     """
-    return _State.matmul is not None
+    return _State.small is not None
 
 
 @functools.cache
@@ -128,7 +129,7 @@ def product(a: Any, b: Any) -> Any:
         or not _is_large(a.shape, b.shape)
     ):
         return a @ b
-    return _State.matmul(a, b)
+    return _State.large(a, b, _State.no_bias[a.dtype.char], 0)
 
 
 def _is_large(a: tuple[int, ...], b: tuple[int, ...]) -> bool:

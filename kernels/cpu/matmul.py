@@ -12,7 +12,7 @@ from kernels.cpu.memory import flat
 from kernels.cpu.narrow import is_narrow, multiply_narrow
 from kernels.cpu.threads import num_threads, parallel_for
 
-__all__ = ["matmul", "small_product"]
+__all__ = ["NO_BIAS", "large_product", "matmul", "small_product"]
 
 ACTIVATIONS = {None: 0, "relu": RELU}
 NO_BIAS = {"f": np.empty(0, np.float32), "d": np.empty(0, np.float64)}
@@ -64,6 +64,18 @@ def matmul(a: Any, b: Any, *, bias: Any = None, activation: str | None = None) -
     if bias is None and activation is None and (out := small_product(a, b)) is not None:
         return out
     bias, code = _check(a, b, bias, activation)
+    return large_product(a, b, bias, code)
+
+
+def large_product(a: Any, b: Any, bias: Any, code: int) -> Any:
+    """Return what `matmul` does, for operands that fit: arrays of one dtype, a bias (empty: none), an activation.
+
+    Examples
+    --------
+    >>> large_product(np.eye(2), np.ones((2, 1)), NO_BIAS["d"], 0)
+    array([[1.],
+           [1.]])
+    """
     batch = a.shape[:-2]
     if a.ndim != b.ndim or batch != b.shape[:-2]:
         batch = np.broadcast_shapes(batch, b.shape[:-2])
