@@ -94,11 +94,15 @@ def large_product(a: Any, b: Any, bias: Any, code: int) -> Any:
         _narrow(products, (m, n, k), (a_flat, a_offsets, a_row), (b_flat, b_offsets, b_row, b_column), out, bias, code)
         return out
     rows_cut, columns_cut, wanted = _grid(products, m, n, k)
-    parallel_for(
-        multiply_cells, products * rows_cut * columns_cut, a_flat, a_offsets, a_row, a_column, b_flat, b_offsets,
-        b_row, b_column, out.reshape(-1), (m, n, k, rows_cut, columns_cut), bias, code,
-        grain=-(-products * rows_cut * columns_cut // wanted),
+    cells = products * rows_cut * columns_cut
+    arguments = (
+        a_flat, a_offsets, a_row, a_column, b_flat, b_offsets, b_row, b_column, out.reshape(-1),
+        (m, n, k, rows_cut, columns_cut), bias, code,
     )  # fmt: skip
+    if wanted == 1:
+        multiply_cells(0, cells, *arguments)
+    else:
+        parallel_for(multiply_cells, cells, *arguments, grain=-(-cells // wanted))
     return out
 
 
@@ -185,6 +189,8 @@ def _grid(products: int, m: int, n: int, k: int) -> tuple[int, int, int]:
     """Cut a product into rows and columns of cells, and say how many threads are worth their start."""
     lanes = 16  # of a vector; where it is not filled by columns, it takes its time all the same
     wanted = min(num_threads(), max(1, int(2.0 * products * m * k * lanes * -(-n // lanes) / FLOPS_PER_THREAD)))
+    if wanted == 1:
+        return 1, 1, 1
     rows_cut = columns_cut = 1
     while products * rows_cut * columns_cut < wanted:
         if m * columns_cut > n * rows_cut:
