@@ -122,11 +122,7 @@ class Linearised:
         roots = [(n, ct) for n, ct in zip(self.out_nodes, cts, strict=True) if n is not None and ct is not None]
         if once:
             self.out_nodes = []
-        try:
-            found = pull_back(roots)
-        except (MemoryError, TypeError) as error:
-            _explain(error)
-            raise
+        found = _swept(pull_back, roots)
         return [
             [_home(found[n], x) if n is not None and n in found else zero_like(x) for n, x in zip(ns, xs, strict=True)]
             for ns, xs in zip(self.nodes, self.leaves, strict=True)
@@ -137,16 +133,12 @@ def _swept(sweep: Callable[..., dict[Node, Any]], *args: Any) -> dict[Node, Any]
     """Run a sweep; a full device says in which operation, and a mixture of devices what was mixed."""
     try:
         return sweep(*args)
-    except (MemoryError, TypeError) as error:
-        _explain(error)
-        raise
-
-
-def _explain(error: MemoryError | TypeError) -> None:
-    if isinstance(error, MemoryError):
+    except MemoryError as error:
         tell(error)
-    else:
+        raise
+    except TypeError as error:
         refuse_mixed_sweep(error)
+        raise
 
 
 def _home(ct: Any, x: Any) -> Any:

@@ -112,17 +112,16 @@ _turned_back = transposed_rule(lambda t, v, w, _a, lower: _vectors_change(t, v, 
 
 def _cotangent(ct: Any, y: Any, _a: Any, lower: bool, known: Memo) -> Any:
     (w, v), (c, g) = _taken_apart(y), _taken_apart(ct)
-    if type(y) is type(ct) is np.ndarray:
-        return _real_cotangent(c, g, v, w, _a, lower)
-    return _weighted(c, v, w, lower) + _turned_back(g, v, w, _a, lower=lower)
+    return _matrix_cotangent(c, g, v, w, _a, lower)
 
 
-def _real_cotangent(c: Any, g: Any, v: Any, w: Any, a: Any, lower: bool) -> Any:
-    """Of plain arrays."""
-    if not g.any():
-        return _weighted(c, v, w, lower)
-    if v.dtype.kind != "c" and _differ(w):
-        return _plain_cotangent(c, g, v, w, lower)
+def _matrix_cotangent(c: Any, g: Any, v: Any, w: Any, a: Any, lower: bool) -> Any:
+    """Adjoint of the matrix from those of its eigenvalues and eigenvectors; of plain arrays with less work."""
+    if type(c) is type(g) is type(v) is np.ndarray:
+        if not g.any():
+            return _weighted(c, v, w, lower)
+        if v.dtype.kind != "c" and _differ(w):
+            return _plain_cotangent(c, g, v, w, lower)
     return _weighted(c, v, w, lower) + _turned_back(g, v, w, a, lower=lower)
 
 
@@ -160,12 +159,12 @@ class _Decomposition(Call):
         """Adjoint of the matrix."""
         (a, w, v), lower = self.known, self.lower
         c = np.zeros_like(w) if cts[0] is None else cts[0]
-        if cts[1] is None and type(c) is np.ndarray:
+        if type(c) is not np.ndarray:
+            c = noticed(c, grouped(w))
+        elif cts[1] is None:
             return [_weighted(c, v, w, lower)]
         g = np.zeros_like(v) if cts[1] is None else cts[1]
-        if type(c) is type(g) is np.ndarray:
-            return [_real_cotangent(c, g, v, w, a, lower)]
-        return [_weighted(noticed(c, grouped(w)), v, w, lower) + _turned_back(g, v, w, a, lower=lower)]
+        return [_matrix_cotangent(c, g, v, w, a, lower)]
 
 
 # -- operations ----------------------------------------------------------------------------------------------
