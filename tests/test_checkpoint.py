@@ -14,16 +14,10 @@ import pytest
 from autodiff import checkpoint, custom_vjp, grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
 from autodiff.core.errors import DifferentiationError
 from autodiff.core.level import active_levels
+from tests.modes import D, mixtures, nested
 
 V = np.array([1.0, 2.0, 3.0])
-D = {"f": lambda f: lambda x: jvp(f, (x,), (1.0,))[1], "r": grad}
-ORDERS = ["".join(p) for n in (1, 2, 3) for p in itertools.product("fr", repeat=n)]
-
-
-def nested(modes, f):
-    for mode in reversed(modes):
-        f = D[mode](f)
-    return f
+ORDERS = [*mixtures(1), *mixtures(2), *mixtures(3)]
 
 
 def same_derivatives(program, x):

@@ -10,11 +10,13 @@ import types
 import numpy as np
 import pytest
 
+import autodiff
 import autodiff.numpy as anp
 from autodiff import custom_jvp, grad, jacfwd, jacrev, jvp
 from autodiff.core.errors import AssignmentError, MissingRuleError
 from autodiff.core.tracer import Tracer
 from autodiff.numpy.wrapping import Ufunc
+from tests.modes import mixtures, nested
 
 V = np.array([0.3, -0.7, 1.1])
 
@@ -84,6 +86,20 @@ def test_star_import():
 def test_submodules_are_importable():
     code = "import autodiff.numpy.linalg as la, autodiff.numpy.fft as ft; print(la.norm([3.0, 4.0]), ft.fft([1.0])[0])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["5.0", "(1+0j)"]
+
+
+def test_the_namespaces_are_imported_on_first_use():
+    code = (
+        "import sys, autodiff\n"
+        "for name in ('numpy', 'scipy'):\n"
+        "    before = f'autodiff.{name}' in sys.modules\n"
+        "    getattr(autodiff, name)\n"
+        "    print(before, f'autodiff.{name}' in sys.modules)\n"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "True"] * 2
+    assert "numpy" not in autodiff.__all__
+    with pytest.raises(AttributeError, match="module 'autodiff' has no attribute 'nothing'"):
+        _ = autodiff.nothing
 
 
 def test_ufuncs_can_be_pickled():
@@ -304,3 +320,51 @@ def test_custom_rules_see_wrapped_functions():
     f = custom_jvp(lambda x: anp.sum([x, x]))
     f.defjvp(lambda primals, tangents: (f(*primals), 3 * tangents[0]))
     assert grad(f)(1.0) == 3
+
+
+# -- arrays of traced values ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modes", ["f", "r", *mixtures(2)])
+def test_arrays_of_traced_values(modes):
+    def f(x):
+        m = anp.array([[np.cos(x), -np.sin(x)], [np.sin(x), 1.0]])
+        rows = anp.asarray([m[0] * x, [2.0, 3.0], (x, 4)])
+        return np.sum(rows * anp.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+
+    plain = lambda x: x * np.cos(x) - 2 * x * np.sin(x) + 6 + 12 + 5 * x + 24
+    assert f(0.3) == pytest.approx(plain(0.3))
+    assert nested(modes, f)(0.3) == pytest.approx(nested(modes, plain)(0.3))
+
+
+def test_arrays_of_plain_values_are_numpys():
+    same(anp.array([[1, 2], (3, 4.0)]), np.array([[1, 2], (3, 4.0)]))
+    same(anp.array([1, 2], "f4"), np.array([1, 2], "f4"))
+    same(anp.array([]), np.array([]))
+    assert anp.asarray(V) is V
+    assert anp.array(V) is not V
+
+
+def test_arrays_of_traced_values_have_numpys_dtype():
+    dtypes = []
+
+    def f(x):
+        values = [anp.array(a) for a in ([x, 1], [x, np.float64(1)], [[x], [1j]], x, [x, np.float16(2)])]
+        values += [anp.array([x, 1.0], dtype="float32"), anp.asarray(x, "float64")]
+        dtypes.extend(v.dtype.name for v in values)
+        return np.real(sum(np.sum(v) for v in values))
+
+    assert grad(f)(np.float32(2.0)).dtype == np.float32
+    plain = [
+        np.array(a).dtype.name for a in ([np.float32(2), 1], [np.float32(2), np.float64(1)], [[np.float32(2)], [1j]])
+    ]
+    assert dtypes == [*plain, "float32", "float32", "float32", "float64"]
+
+
+def test_arrays_of_traced_values_of_unequal_shapes():
+    with pytest.raises(
+        ValueError, match=r"a list holds float64\[3\], float64\[2\] .*test_numpy_namespace.*np\.concatenate"
+    ):
+        grad(lambda v: anp.array([v, v[1:]]))(V)
+    with pytest.raises(ValueError, match=r"a list holds float64\[3\], float64\[0\]"):
+        grad(lambda v: anp.array([v, []]))(V)

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import doctest
 import io
 import re
 import subprocess
@@ -91,6 +92,22 @@ def test_readme_links_to_files_that_exist():
     targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in t]
     assert targets
     assert [t for t in targets if not (ROOT / t).exists()] == []
+
+
+# -- the page beside the core --------------------------------------------------------------------------------
+
+
+def test_the_examples_of_the_cores_readme():
+    page = Path(autodiff.core.__file__).with_name("README.md")
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert failed == 0
+    assert tried > 8
+
+
+def test_the_cores_readme_names_every_file():
+    page = Path(autodiff.core.__file__).with_name("README.md").read_text(encoding="utf-8")
+    for file in Path(autodiff.core.__file__).parent.glob("*.py"):
+        assert file.name == "__init__.py" or f"`{file.name}`" in page
 
 
 # -- the packages --------------------------------------------------------------------------------------------
