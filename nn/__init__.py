@@ -38,7 +38,7 @@ On a GPU the same program runs, unchanged, where its arrays are, and nothing cro
   class numbers and positions in a table, which are checked, and the norms of gradients that are clipped by norm.
 """
 
-from nn import activations, data, initialisers, losses, metrics, optimisers, schedules
+from nn import activations, coding, data, initialisers, losses, metrics, optimisers, schedules, selection
 from nn import initialisers as init
 from nn.activations import (
     elu,
@@ -87,6 +87,7 @@ from nn.minimisers import Minimum, line_search, minimise, newton
 from nn.module import Layer, apply, parameter, replace, state, static
 from nn.optimisers import SGD, AdaDelta, AdaGrad, Adam, AdaMax, AdamW, Nadam, Optimiser, RMSProp, RProp
 from nn.regularisation import ClipByGlobalNorm, ClipByNorm, ClipByValue, MaxNorm, l1_penalty, l2_penalty
+from nn.selection import cross_validate, grid_search, k_fold, learning_curve, random_search
 from nn.training.early_stopping import EarlyStopping
 from nn.training.evaluation import evaluate, predict
 from nn.training.finite import NonFiniteError
@@ -140,21 +141,26 @@ __all__ = [
     "Upsample2d",
     "activations",
     "apply",
+    "coding",
     "count_parameters",
+    "cross_validate",
     "data",
     "elu",
     "evaluate",
     "fit",
     "gelu",
+    "grid_search",
     "hard_sigmoid",
     "hard_tanh",
     "import_weights",
     "inception",
     "init",
     "initialisers",
+    "k_fold",
     "l1_penalty",
     "l2_penalty",
     "leaky_relu",
+    "learning_curve",
     "line_search",
     "load_checkpoint",
     "load_weights",
@@ -169,6 +175,7 @@ __all__ = [
     "parameter",
     "parameters",
     "predict",
+    "random_search",
     "read_tensors",
     "relu",
     "relu6",
@@ -176,6 +183,7 @@ __all__ = [
     "save_checkpoint",
     "save_weights",
     "schedules",
+    "selection",
     "selu",
     "sigmoid",
     "silu",

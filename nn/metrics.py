@@ -1,19 +1,28 @@
-"""How good predictions are: shares of right answers, confusion, and errors.
+"""How good predictions are: shares of right answers, confusion, ROC curves, and errors.
 
-Each metric takes the outputs of a model for some examples and their targets, and returns a number that is a mean over
-examples, so that `nn.evaluate` can average it over batches. What needs all predictions at once (areas under curves,
-precision, recall, F1) is scikit-learn's: give `sklearn.metrics` what `nn.predict` returns.
+Each metric takes the outputs of a model for some examples and their targets. Most return a number that is a mean over
+examples, so that `nn.evaluate` can average it over batches. `confusion_matrix`, `roc_curve` and `roc_auc` need all
+predictions at once: give them what `nn.predict` returns. Precision, recall and F1 are quotients of the matrix's counts.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autodiff.core.backend import array_of
 
-__all__ = ["accuracy", "confusion_matrix", "mean_absolute_error", "mean_squared_error", "top_k_accuracy"]
+__all__ = [
+    "RocCurve",
+    "accuracy",
+    "confusion_matrix",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "roc_auc",
+    "roc_curve",
+    "top_k_accuracy",
+]
 
 
 def _labels(name: str, targets: Any, classes: int) -> Any:
@@ -132,6 +141,101 @@ def confusion_matrix(predicted: Any, targets: Any, classes: int | None = None) -
     count = classes or (1 + max(int(predicted.max()), int(targets.max())) if targets.size else 0)
     rows, columns = (_labels("confusion_matrix", labels, count) for labels in (targets, predicted))
     return np.bincount(rows * count + columns, minlength=count * count).reshape(count, count)
+
+
+# -- two classes, and a threshold that moves ---------------------------------------------------------------------
+
+
+class RocCurve(NamedTuple):
+    """Rates of two classes for every threshold, from (0, 0) to (1, 1); see `roc_curve`."""
+
+    false_positive_rate: Any
+    true_positive_rate: Any
+    thresholds: Any
+
+
+def roc_curve(scores: Any, targets: Any) -> RocCurve:
+    """Receiver operating characteristic: what a threshold on scores gets right and wrong, for all thresholds.
+
+    Parameters
+    ----------
+    scores : ndarray of numbers, (n,)
+        Logits, probabilities, anything that is higher where the answer is more likely yes.
+    targets : ndarray, (n,)
+        Booleans, or 0 and 1; there must be both.
+
+    Returns
+    -------
+    false_positive_rate : ndarray of float64, (m,)
+        The share of the examples of class 0 whose score is at least the threshold.
+    true_positive_rate : ndarray of float64, (m,)
+        The share of those of class 1.
+    thresholds : ndarray, (m,)
+        Infinity, which nothing reaches, and every score that occurs, falling: examples with equal scores cannot be told
+        apart, and make one point together.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are not two vectors of one length, a score is NaN, a target neither 0 nor 1, or all are of one class.
+
+    Notes
+    -----
+    Fawcett, "An introduction to ROC analysis" (2006).
+
+    Examples
+    --------
+    >>> false, true, thresholds = roc_curve(np.array([0.9, 0.4, 0.4, 0.1]), np.array([1, 1, 0, 0]))
+    >>> false, true, thresholds
+    (array([0. , 0. , 0.5, 1. ]), array([0. , 0.5, 1. , 1. ]), array([inf, 0.9, 0.4, 0.1]))
+    """
+    scores, right = _two_classes("roc_curve", scores, targets)
+    order = np.argsort(-scores, kind="stable")
+    scores, right = scores[order], right[order].astype(np.int64)
+    last = np.concatenate([np.flatnonzero(scores[1:] != scores[:-1]), np.full_like(order[:1], len(order) - 1)])
+    true = np.cumsum(right)[last]
+    none = np.zeros_like(true[:1])
+    true, false = np.concatenate([none, true]), np.concatenate([none, last + 1 - true])
+    thresholds = np.concatenate([np.full_like(scores[:1], np.inf), scores[last]])
+    return RocCurve(false / false[-1], true / true[-1], thresholds)
+
+
+def roc_auc(scores: Any, targets: Any) -> float:
+    """Area under the ROC curve: how often an example of class 1 scores higher than one of class 0; ties count one half.
+
+    1 if a threshold tells the classes apart, 0.5 for guesses. Parameters and errors are those of `roc_curve`.
+
+    Notes
+    -----
+    Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve" (1982).
+
+    Examples
+    --------
+    >>> roc_auc(np.array([0.9, 0.4, 0.4, 0.1]), np.array([1, 1, 0, 0]))
+    0.875
+    """
+    false, true, _ = roc_curve(scores, targets)
+    return float(np.sum((false[1:] - false[:-1]) * (true[1:] + true[:-1])) / 2)
+
+
+def _two_classes(name: str, scores: Any, targets: Any) -> tuple[Any, Any]:
+    """Scores as floats, and whether each target is 1."""
+    scores, targets = array_of(scores), array_of(targets)
+    if scores.ndim != 1 or scores.shape != targets.shape:
+        shapes = f"{scores.shape} and {targets.shape}"
+        raise ValueError(f"{name}: scores and targets must be vectors of one length, not of shapes {shapes}.")
+    if scores.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: scores must be real numbers, not {scores.dtype}.")
+    scores = scores if scores.dtype.kind == "f" else scores.astype(np.float64)
+    if bool(np.isnan(scores).any()):
+        raise ValueError(f"{name}: {int(np.isnan(scores).sum())} of {scores.size} scores are NaN.")
+    right = targets == 1
+    if not bool(np.all(right | (targets == 0))):
+        raise ValueError(f"{name}: targets must be 0 or 1; of several classes, take each against the others.")
+    count = int(right.sum())
+    if count in {0, scores.size}:
+        raise ValueError(f"{name}: all {scores.size} targets are of one class; both are needed.")
+    return scores, right
 
 
 def mean_squared_error(outputs: Any, targets: Any) -> float:

@@ -70,3 +70,72 @@ def test_bad_input():
         metrics.confusion_matrix(np.zeros(3, int), np.zeros(2, int))
     with pytest.raises(ValueError, match=r"outputs \(3, 1\) and targets \(3,\) must have the same shape"):
         metrics.mean_squared_error(np.zeros((3, 1)), np.zeros(3))
+
+
+# -- ROC curves ----------------------------------------------------------------------------------------------
+
+
+def rates_by_hand(scores, targets):
+    """For each threshold, count."""
+    points = [(0.0, 0.0)]
+    for threshold in sorted(set(scores), reverse=True):
+        said = scores >= threshold
+        points.append((np.mean(said[targets == 0]), np.mean(said[targets == 1])))
+    return np.array(points).T
+
+
+def area_by_pairs(scores, targets):
+    """How often one of class 1 scores higher than one of class 0."""
+    ones, zeros = scores[targets == 1], scores[targets == 0]
+    return np.mean([(a > b) + 0.5 * (a == b) for a in ones for b in zeros])
+
+
+@pytest.mark.parametrize("levels", [2, 5, 1000])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_roc_with_and_without_ties(rng, levels, dtype):
+    scores, targets = rng.integers(0, levels, 60).astype(dtype), rng.integers(0, 2, 60)
+    curve = metrics.roc_curve(scores, targets)
+    np.testing.assert_allclose(curve[:2], rates_by_hand(scores, targets), rtol=1e-15)
+    assert curve.thresholds[0] == np.inf
+    np.testing.assert_array_equal(curve.thresholds[1:], sorted(set(scores.tolist()), reverse=True))
+    assert metrics.roc_auc(scores, targets) == pytest.approx(area_by_pairs(scores, targets), rel=1e-13)
+    assert metrics.roc_auc(-scores, targets) == pytest.approx(1 - area_by_pairs(scores, targets), rel=1e-13)
+
+
+def test_roc_of_known_answers():
+    targets = np.array([True, True, False, False])
+    assert metrics.roc_auc(np.array([4.0, 3.0, 2.0, 1.0]), targets) == 1
+    assert metrics.roc_auc(np.array([1.0, 2.0, 3.0, 4.0]), targets) == 0
+    assert metrics.roc_auc(np.ones(4), targets) == 0.5
+    curve = metrics.roc_curve(np.ones(4), targets)
+    assert curve.false_positive_rate.tolist() == curve.true_positive_rate.tolist() == [0, 1]
+    assert metrics.roc_auc(np.array([np.inf, 0.0, 0.0, -np.inf]), targets) == 0.875
+    assert metrics.roc_auc(np.array([1.0, -0.0, 0.0, 0.0]), targets.astype(np.float32)) == 0.75
+
+
+def test_roc_against_scikit_learn(rng):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    scores, targets = rng.normal(size=200).round(1), rng.integers(0, 2, 200)
+    theirs = sklearn.roc_curve(targets, scores, drop_intermediate=False)
+    for ours, want in zip(metrics.roc_curve(scores, targets), theirs, strict=True):
+        np.testing.assert_allclose(ours, want, rtol=1e-14)
+    assert metrics.roc_auc(scores, targets) == pytest.approx(sklearn.roc_auc_score(targets, scores), rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("scores", "targets", "error", "message"),
+    [
+        ([0.1, 0.2], [1, 1], ValueError, "all 2 targets are of one class; both are needed"),
+        ([0.1, 0.2], [False, False], ValueError, "all 2 targets are of one class"),
+        ([], [], ValueError, "all 0 targets are of one class"),
+        ([0.1, 0.2], [1, 2], ValueError, "targets must be 0 or 1; of several classes, take each against the others"),
+        ([0.1, np.nan], [0, 1], ValueError, "1 of 2 scores are NaN"),
+        ([0.1, 0.2], [0, 1, 1], ValueError, r"vectors of one length, not of shapes \(2,\) and \(3,\)"),
+        ([[0.1], [0.2]], [[0], [1]], ValueError, r"not of shapes \(2, 1\) and \(2, 1\)"),
+        ([1j, 2j], [0, 1], TypeError, "scores must be real numbers, not complex128"),
+    ],
+)
+@pytest.mark.parametrize("name", ["roc_curve", "roc_auc"])
+def test_roc_refuses(name, scores, targets, error, message):
+    with pytest.raises(error, match=message):
+        getattr(metrics, name)(np.array(scores), np.array(targets))

@@ -50,6 +50,11 @@ class Bar:
         self._bar.set_postfix_str(f"{text}, {self.rate:,.0f} examples/s", refresh=False)
         self._bar.update()
 
+    def tick(self, text: str) -> None:
+        """Note that one of something else than batches is done."""
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update()
+
     @property
     def rate(self) -> float:
         """Examples per second so far, compilation left out."""
