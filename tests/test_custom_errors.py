@@ -1,4 +1,4 @@
-"""What custom_jvp and custom_vjp say of rules that are missing, return the wrong thing, are not linear or see too much."""
+"""What custom_jvp and custom_vjp say of rules that are missing, not linear, return the wrong thing or see too much."""
 
 from __future__ import annotations
 
