@@ -24,17 +24,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.model_selection import KFold, ParameterGrid, ParameterSampler
 
 import nn
 from autodiff import grad, trace, tree, value_and_grad
-from autodiff.ops import relu, softmax
+from autodiff.ops import relu
 from examples.catalogue import program
 from examples.digits import mnist
 from examples.pictures import draw_filters
 from examples.report import Row
 from nn.data import Batches, to_float
 from nn.losses import cross_entropy
+from nn.selection import grid, k_fold, log_uniform
 
 if TYPE_CHECKING:
     from examples.run import Run
@@ -210,48 +210,40 @@ def grid_with_jitter(run: Run) -> list[Row]:
     """Decay and rate on a grid of powers of ten, each point moved a little; then a finer grid about the best."""
     x, labels, *_ = digits(run, 1500)
     known, held, rng = slice(0, 1000), slice(1000, 1500), run.rng
-    grid = ParameterGrid({"decay": [10.0**-i for i in range(1, 9)], "rate": [10.0**-i for i in range(3, 7)]})
-    points = [{name: value * 10 ** rng.uniform(-0.2, 0.2) for name, value in point.items()} for point in grid]
-    points = points[:2] if run.smoke else points
+    powers = grid(decay=[10.0**-i for i in range(1, 9)], rate=[10.0**-i for i in range(3, 7)])
+    points = [{name: value * 10 ** rng.uniform(-0.2, 0.2) for name, value in point.items()} for point in powers]
+    if run.smoke:
+        points = points[:2]
 
-    def held_error(point: dict[str, float], epochs: int) -> float:
-        return error(
-            fit(x[known], labels[known], epochs, rate=point["rate"], decay=point["decay"]).model, x[held], labels[held]
-        )
+    def held_error(decay: float, rate: float, seed: int, epochs: int = run.length(3)) -> float:
+        model = fit(x[known], labels[known], epochs, seed=seed, rate=rate, decay=decay).model
+        return error(model, x[held], labels[held])
 
-    coarse = [held_error(point, run.length(3)) for point in points]
-    best = points[int(np.argmin(coarse))]
-    fine_points = [
-        {"decay": best["decay"] * i, "rate": best["rate"] * j}
-        for i in (1 / 3, 1, 3) for j in (1 / 3, 1, 3)
-    ]  # fmt: skip
-    fine = [held_error(point, run.length(10)) for point in fine_points[: 2 if run.smoke else None]]
-    chosen = fine_points[int(np.argmin(fine))]
+    coarse = nn.selection.Trials([*nn.selection.trials(held_error, points)])
+    best = coarse.best
+    beside = (1,) if run.smoke else (1 / 3, 1, 3)
+    finer = {name: [value * i for i in beside] for name, value in best.items()}
+    fine = nn.grid_search(functools.partial(held_error, epochs=run.length(10)), finer, progress=False)
+    chosen = fine.best
     with run.picture() as axes:
-        both = [*points, *fine_points[: len(fine)]]
+        both = nn.selection.Trials([*coarse, *fine])
         picture = axes.scatter(
-            [point["decay"] for point in both], [point["rate"] for point in both], c=[100 * e for e in coarse + fine],
-            s=[50] * len(points) + [110] * len(fine), edgecolors="0.3", cmap="cividis_r",
+            both["decay"], both["rate"], c=100 * both["score"],
+            s=[50] * len(coarse) + [110] * len(fine), edgecolors="0.3", cmap="cividis_r",
         )  # fmt: skip
         axes.set(xscale="log", yscale="log", title="Error on held-out digits; large: second search")
         axes.set(xlabel="weight decay", ylabel="rate")
         axes.figure.colorbar(picture, ax=axes, label="error (%)")
     border = best["rate"] > 5e-4
 
-    def told(point: dict[str, float], errors: list[float]) -> str:
-        return f"decay {point['decay']:.1e}, rate {point['rate']:.1e}: {100 * min(errors):.1f} %"
+    def told(point: dict[str, float], least: float) -> str:
+        return f"decay {point['decay']:.1e}, rate {point['rate']:.1e}: {100 * least:.1f} %"
 
     return [
-        Row("points of the first grid", "32", str(len(grid)), note=None),
-        Row(
-            "best of the first search",
-            "",
-            f"decay {best['decay']:.1e}, rate {best['rate']:.1e}: {100 * min(coarse):.1f} %",
-        ),
+        Row("points of the first grid", "32", str(len(powers)), note=None),
+        Row("best of the first search", "", told(best, coarse.best_score)),
         Row("  it lies on the border of the rates", "", str(border), "so the second search looks beyond it"),
-        Row(
-            "best of the second", "", f"decay {chosen['decay']:.1e}, rate {chosen['rate']:.1e}: {100 * min(fine):.1f} %"
-        ),
+        Row("best of the second", "", told(chosen, fine.best_score)),
     ]
 
 
@@ -260,11 +252,8 @@ def ensembles(run: Run) -> list[Row]:
     """Seven networks from seven seeds: one vote each, or their probabilities added."""
     x, labels, x_test, test_labels = digits(run, 1000)
     models = [fit(x, labels, run.length(15), seed=seed).model for seed in range(7)]
-    chances = np.stack([softmax(nn.predict(model, x_test)) for model in models])
-    alone = [float((p.argmax(axis=1) != test_labels).mean()) for p in chances]
-    votes = (chances.argmax(axis=2)[..., None] == np.arange(10)).sum(axis=0)
-    by_votes = float((votes.argmax(axis=1) != test_labels).mean())
-    by_chances = float((chances.sum(axis=0).argmax(axis=1) != test_labels).mean())
+    alone = [error(model, x_test, test_labels) for model in models]
+    by_votes, by_chances = (error(nn.Ensemble(models, way), x_test, test_labels) for way in ("vote", "probability"))
     mean = float(np.mean(alone))
     return [
         Row(
@@ -289,21 +278,24 @@ def search(run: Run) -> list[Row]:
     """All pairs of optimiser and initial values; random points; and a decay found by its gradient through the fit."""
     x, labels, *_ = digits(run, 1500)
     known, held, epochs = slice(0, 1000), slice(1000, 1500), run.length(3)
-    optimisers = {"SGD": lambda: nn.SGD(0.1), "RMSProp": lambda: nn.RMSProp(1e-3), "Adam": lambda: nn.Adam(1e-3)}
+    optimisers = {"SGD": nn.SGD(0.1), "RMSProp": nn.RMSProp(1e-3), "Adam": nn.Adam(1e-3)}
     starts = ("glorot_uniform", "he_normal", "lecun_normal")
-    table = np.zeros((len(optimisers), len(starts)))
-    for point in ParameterGrid({"optimiser": range(len(optimisers)), "start": range(len(starts))}):
-        rng = run.rng
-        dense = [nn.Dense(784, 64, weight_init=starts[point["start"]], rng=rng), relu, nn.Dense(64, 10, rng=rng)]
-        made = list(optimisers.values())[point["optimiser"]]()
-        data = Batches(x[known], labels[known], batch_size=50)
-        model = nn.fit(nn.Sequential(dense), nn.Supervised(cross_entropy), made, data,
-                       epochs=epochs, rng=run.seed, progress=False).model  # fmt: skip
-        table[point["optimiser"], point["start"]] = error(model, x[held], labels[held])
-    rates = {"rate": np.logspace(-4, -1.5, 200), "decay": np.logspace(-7, -2, 200)}
-    trials = list(ParameterSampler(rates, run.length(8), random_state=run.seed))
-    found = [error(fit(x[known], labels[known], epochs, **trial).model, x[held], labels[held]) for trial in trials]
-    best = trials[int(np.argmin(found))]
+
+    def by_name(optimiser: str, start: str, seed: int) -> float:
+        rng, data = np.random.default_rng(seed), Batches(x[known], labels[known], batch_size=50)
+        dense = [nn.Dense(784, 64, weight_init=start, rng=rng), relu, nn.Dense(64, 10, rng=rng)]
+        model = nn.fit(nn.Sequential(dense), nn.Supervised(cross_entropy), optimisers[optimiser], data,
+                       epochs=epochs, rng=seed, progress=False).model  # fmt: skip
+        return error(model, x[held], labels[held])
+
+    def by_number(rate: float, decay: float, seed: int) -> float:
+        return error(fit(x[known], labels[known], epochs, seed, rate, decay).model, x[held], labels[held])
+
+    names = {"optimiser": list(optimisers), "start": starts}
+    pairs = nn.grid_search(by_name, names, seeds=[run.seed], progress=False)
+    table = pairs["score"].reshape(len(optimisers), len(starts))
+    ranges = {"rate": log_uniform(1e-4, 10**-1.5), "decay": log_uniform(1e-7, 1e-2)}
+    found = nn.random_search(by_number, ranges, run.length(8), rng=run.seed, seeds=[run.seed], progress=False)
 
     rng = run.rng
     truth, a = rng.normal(size=30), rng.normal(size=(120, 30))
@@ -332,8 +324,8 @@ def search(run: Run) -> list[Row]:
         right.legend()
     near = abs(float(cost(position)) - min(costs)) < 1e-3
     return [
-        Row("best of the grid", "", f"{100 * table.min():.1f} %"),
-        Row("best of the random points", "", f"{100 * min(found):.1f} % at rate {best['rate']:.1e}"),
+        Row("best of the grid", "", f"{100 * pairs.best_score:.1f} % with {' and '.join(pairs.best.values())}"),
+        Row("best of the random points", "", f"{100 * found.best_score:.1f} % at rate {found.best['rate']:.1e}"),
         Row("gradient of the held-out cost by differences", "", f"{apart:.0e} apart", met=bool(apart < 1e-6)),
         Row("decay found by gradients", "", f"{np.exp(position):.3g} after {steps} steps", met=near),
     ]
@@ -343,17 +335,18 @@ def search(run: Run) -> list[Row]:
 def cross_validation(run: Run) -> list[Row]:
     """Five folds choose between three rates; the choice is trained on all of them and tested once."""
     x, labels, x_test, test_labels = digits(run, 1000)
-    folds, epochs = KFold(5, shuffle=True, random_state=run.seed), run.length(5)
+    folds, epochs = k_fold(len(x), 5, rng=run.rng), run.length(5)
     rates, means, rows = (1e-4, 1e-3, 1e-2), [], []
     for rate in rates:
-        errors = [
-            error(fit(x[known], labels[known], epochs, rate=rate).model, x[held], labels[held])
-            for known, held in folds.split(x)
-        ]
-        means.append(float(np.mean(errors)))
-        spread = f"{100 * min(errors):.1f} to {100 * max(errors):.1f}"
-        rows.append(Row(f"five folds, rate {rate:g}", "", f"{100 * means[-1]:.1f} % ({spread})"))
-    seen = np.concatenate([held for _, held in folds.split(x)])
+
+        def held_error(known: Any, held: Any, seed: int, rate: float = rate) -> float:
+            return error(fit(x[known], labels[known], epochs, seed, rate).model, x[held], labels[held])
+
+        errors = 100 * nn.cross_validate(held_error, folds, seed=run.seed, progress=False)["score"]
+        means.append(errors.mean())
+        spread = f"{errors.min():.1f} to {errors.max():.1f}"
+        rows.append(Row(f"five folds, rate {rate:g}", "", f"{means[-1]:.1f} % ({spread})"))
+    seen = np.concatenate([held for _, held in folds])
     chosen = rates[int(np.argmin(means))]
     final = error(fit(x, labels, epochs, rate=chosen).model, x_test, test_labels)
     rows.append(Row("every example is held out once", "", str(len(seen)), met=sorted(seen) == list(range(len(x)))))
@@ -366,27 +359,30 @@ def learning_curves(run: Run) -> list[Row]:
     """Errors by the number of examples, for a network with too few neurons and for one with enough."""
     x, labels, x_test, test_labels = digits(run, 4000)
     sizes = [50, 100, 200, 400, 800, 1600, 3200][: 3 if run.smoke else None]
-    curves: dict[int, list[Any]] = {}
+    curves: dict[int, Any] = {}
     for hidden in (3, 64):
-        curves[hidden] = []
-        for size in sizes:
-            data = Batches(x[:size], labels[:size], batch_size=25)
-            epochs = 1 if run.smoke else max(8, 8000 // size)
-            model = nn.fit(network(run.seed, hidden), nn.Supervised(cross_entropy), nn.Adam(2e-3), data,
-                           epochs=epochs, rng=run.seed, progress=False).model  # fmt: skip
-            curves[hidden].append((error(model, x[:size], labels[:size]), error(model, x_test, test_labels)))
+
+        def errors(known: Any, seed: int, hidden: int = hidden) -> dict[str, float]:
+            data = Batches(x[known], labels[known], batch_size=25)
+            epochs = 1 if run.smoke else max(8, 8000 // len(known))
+            model = nn.fit(network(seed, hidden), nn.Supervised(cross_entropy), nn.Adam(2e-3), data,
+                           epochs=epochs, rng=seed, progress=False).model  # fmt: skip
+            return {"learned": error(model, x[known], labels[known]), "test": error(model, x_test, test_labels)}
+
+        curves[hidden] = nn.learning_curve(errors, len(x), sizes, seeds=[run.seed], progress=False)
     with run.picture(ncols=2, figsize=(9.5, 3.8), sharey=True) as axes:
-        for ax, (hidden, values) in zip(axes, curves.items(), strict=True):
-            for line, name in zip(np.transpose(values), ("on what it learned", "on the test set"), strict=True):
-                ax.semilogx(sizes, 100 * line, marker="o", label=name)
+        for ax, (hidden, curve) in zip(axes, curves.items(), strict=True):
+            for measure, name in (("learned", "on what it learned"), ("test", "on the test set")):
+                ax.semilogx(sizes, 100 * curve[measure], marker="o", label=name)
             ax.set(title=f"{hidden} hidden neurons", xlabel="training examples", ylim=(0, None))
         axes[0].set_ylabel("error (%)")
         axes[1].legend()
-    gaps = {hidden: values[-1][1] - values[-1][0] for hidden, values in curves.items()}
-    falling = curves[64][-1][1] < curves[64][0][1]
+    last = {hidden: (curve["learned"][-1], curve["test"][-1]) for hidden, curve in curves.items()}
+    gaps = {hidden: test - learned for hidden, (learned, test) in last.items()}
+    falling = curves[64]["test"][-1] < curves[64]["test"][0]
     return [
         *(Row(f"errors with {hidden} neurons, {sizes[-1]:,} examples", "",
-              f"{100 * values[-1][0]:.1f} and {100 * values[-1][1]:.1f} %") for hidden, values in curves.items()),
+              f"{100 * learned:.1f} and {100 * test:.1f} %") for hidden, (learned, test) in last.items()),
         Row("gap of the small network, of the large one", "", f"{100 * gaps[3]:.1f}, {100 * gaps[64]:.1f} points"),
         Row("more examples help the large one", "", str(falling), met=None if run.smoke else falling),
     ]  # fmt: skip

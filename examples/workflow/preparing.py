@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, roc_curve
 
 import nn
 from autodiff.ops import relu, softmax
@@ -27,6 +26,7 @@ from examples.pictures import montage
 from examples.report import Row
 from nn.data import Batches, random_affine, random_flip, random_shift, to_float
 from nn.losses import cross_entropy
+from nn.metrics import confusion_matrix, roc_auc, roc_curve
 
 if TYPE_CHECKING:
     from examples.run import Run
@@ -218,7 +218,7 @@ def binary_metrics(run: Run) -> list[Row]:
     ill = np.arange(100) < 5
     said = np.zeros(100, bool)
     said[:4] = said[5:10] = True  # four of the ill, five of the healthy
-    (tn, fp), (fn, tp) = confusion_matrix(ill, said)
+    (tn, fp), (fn, tp) = confusion_matrix(said.astype(int), ill.astype(int))
     accuracy, recall, precision = (tp + tn) / 100, tp / (tp + fn), tp / (tp + fp)
     rows = [
         Row("TP, FP, FN, TN", "4, 5, 1, 90", f"{tp}, {fp}, {fn}, {tn}"),
@@ -242,9 +242,10 @@ def binary_metrics(run: Run) -> list[Row]:
     points.append((float(coin[0].mean()), float(coin[1].mean())))
     rows.append(Row("ROC point 5, a coin", "(0.5, 0.5)", f"({points[-1][0]:.1f}, {points[-1][1]:.1f})"))
     scores = np.where(np.arange(1000) < 300, rng.normal(1.2, 1, 1000), rng.normal(-0.2, 1, 1000))
-    false, true, _ = roc_curve(np.arange(1000) < 300, scores)
+    false, true, _ = roc_curve(scores, np.arange(1000) < 300)
+    area = roc_auc(scores, np.arange(1000) < 300)
     with run.picture(figsize=(4.6, 4.4)) as axes:
-        axes.plot(false, true, label="a threshold moves")
+        axes.plot(false, true, label=f"a threshold moves (area {area:.2f})")
         axes.plot([0, 1], [0, 1], color="0.6", ls=":", label="guessing")
         for i, (x, y) in enumerate(points, start=1):
             axes.plot(x, y, "o", color="#D55E00")
