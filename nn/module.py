@@ -246,7 +246,7 @@ def plain_name(path: str) -> str:
     return path.strip(".")
 
 
-def replace(layer: _L, **changes: Any) -> _L:
+def replace(layer: _L, /, **changes: Any) -> _L:
     """Return a copy of a layer in which some fields are other values.
 
     Values of state fields are made constant to derivatives.

@@ -129,6 +129,12 @@ LAYERS = {
     "Residual": (lambda **o: nn.Residual(nn.Conv2d(2, 2, 3, padding="same", **o), activation="relu"), IMAGES),
     "SeparableConv2d": (lambda **o: nn.SeparableConv2d(2, 3, 3, padding="same", **o), IMAGES),
     "Sequential": (lambda **o: nn.Sequential(nn.Dense(6, 3, **o), nn.Dropout(0.5), nn.log_softmax), VECTORS),
+    "Tied": (
+        lambda **o: nn.Tied(
+            nn.Sequential(nn.Dense(6, 3, **o), nn.Dense(3, 6, **o)), {"layers.1.weight": "layers.0.weight.T"}
+        ),
+        VECTORS,
+    ),
     "Upsample2d": (lambda **o: nn.Upsample2d(2, method="bilinear"), IMAGES),
     "Upsample2d by repeating": (lambda **o: nn.Upsample2d(2, layout="NHWC"), LAST),
 }

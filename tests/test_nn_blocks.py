@@ -51,6 +51,7 @@ def test_frozen_layers_are_state_and_can_be_had_back():
         nn.Dense(3, 4, rng=0), nn.Dense(4, 1, rng=1)
     )
     assert nn.Frozen(nn.relu)(np.array([-1.0, 2.0])).tolist() == [0.0, 2.0]
+    assert nn.replace(model.layers[0], layer=nn.Dense(3, 4, rng=5)) == nn.Frozen(nn.Dense(3, 4, rng=5))
 
 
 # -- blocks --------------------------------------------------------------------------------------------------

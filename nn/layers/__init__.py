@@ -15,6 +15,7 @@ from nn.layers.response_norm import LocalResponseNorm
 from nn.layers.separable import SeparableConv2d
 from nn.layers.sequential import Sequential
 from nn.layers.shape import Flatten
+from nn.layers.tied import Tied
 
 __all__ = [
     "Activation",
@@ -35,6 +36,7 @@ __all__ = [
     "Residual",
     "SeparableConv2d",
     "Sequential",
+    "Tied",
     "Upsample2d",
     "inception",
     "max_unpool2d",
