@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["write_atomically"]
+__all__ = ["check_writable", "write_atomically"]
 
 _STALE = 3600.0  # seconds after which an unfinished file was left by a process that died
 
@@ -58,6 +58,25 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes | memo
             Path(name).unlink()
         raise
     _force_folder(target.parent)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise an OSError unless `write_atomically` can write this file; all that is left behind is its folder.
+
+    Examples
+    --------
+    >>> check_writable(tempfile.mkdtemp())
+    Traceback (most recent call last):
+    ...
+    IsADirectoryError: it is a folder
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError("it is a folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    os.close(handle)
+    Path(name).unlink()
 
 
 def _umask() -> int:

@@ -12,11 +12,12 @@ import pytest
 import nn
 from autodiff import value_and_grad
 from nn.checkpoint import CheckpointError, load_checkpoint, load_weights
+from nn.data import Batches
 from nn.metrics import accuracy
 from nn.training.early_stopping import EarlyStopping
 from nn.training.evaluation import evaluate
 from nn.training.interrupt import Interrupted
-from tests.training_checks import Momentum, assert_same, loss, noise, outputs, run, small_data, small_model
+from tests.training_checks import Momentum, assert_same, examples, loss, noise, outputs, run, small_data, small_model
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -112,6 +113,10 @@ def test_what_is_called_at_the_end_of_epochs():
 def test_bad_arguments(tmp_path):
     with pytest.raises(ValueError, match="epochs must not be negative, not -1"):
         run(epochs=-1)
+    with pytest.raises(TypeError, match=r"fit: epochs must be an integer, not 1\.5"):
+        run(epochs=1.5)
+    with pytest.raises(TypeError, match=r"fit: checkpoint_every must be an integer, not 2\.5"):
+        run(checkpoint="f", checkpoint_every=2.5)
     with pytest.raises(ValueError, match=r"resume=True needs a file: checkpoint='last\.safetensors'"):
         run(resume=True)
     with pytest.raises(ValueError, match="checkpoint_every needs a file"):
@@ -193,6 +198,28 @@ def test_checkpoints_of_another_model(tmp_path):
     run(checkpoint=tmp_path / "f", epochs=1)
     with pytest.raises(CheckpointError, match=r"another model: it lacks model\.b2"):
         run(model={**small_model(), "b2": np.zeros(3)}, checkpoint=tmp_path / "f", resume=True)
+
+
+def test_a_checkpoint_within_an_epoch_of_other_data(tmp_path):
+    path = tmp_path / "f"
+    with pytest.raises(CrashError):
+        run(loss=crashing(5), checkpoint=path, checkpoint_every=2)
+    fewer = Batches(*examples(), batch_size=20)
+    with pytest.raises(
+        CheckpointError, match=rf"after 4 batches of an epoch of 7, but the data here make {len(fewer)}:"
+    ):
+        run(fewer, checkpoint=path, resume=True)
+    run(checkpoint=path, resume=True)
+    assert run(fewer, epochs=4, checkpoint=path, resume=True).history.epochs[-1]["steps"] == 21 + len(fewer)
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_first_step(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for place, reason in ((tmp_path, "it is a folder"), (tmp_path / "file" / "last", "File exists|Not a directory")):
+        with pytest.raises(OSError, match=rf"fit: the checkpoint .* cannot be written: .*({reason})"):
+            run(loss=crashing(0), checkpoint=place)
+    run(checkpoint=tmp_path / "deep" / "last", epochs=0)
+    assert list((tmp_path / "deep").iterdir()) == []
 
 
 TRAINER = """

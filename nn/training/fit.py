@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nn._files import check_writable
 from nn.training import state
 from nn.training.evaluation import evaluate
 from nn.training.interrupt import Interruption
@@ -96,8 +97,11 @@ def fit(
     Interrupted
         On Ctrl-C, a KeyboardInterrupt: the step is completed, the state is saved, the message says how to go on.
     CheckpointError
-        If the checkpoint is damaged or of another model.
-    ValueError
+        If the checkpoint is damaged, of another model or optimiser, or was written within an epoch of another number
+        of batches.
+    OSError
+        If the checkpoint cannot be written, which is found out before the first step.
+    TypeError, ValueError
         If an argument does not make sense.
 
     Examples
@@ -123,11 +127,13 @@ def fit(
     """
     path = None if checkpoint is None else Path(checkpoint)
     _check(epochs, path, checkpoint_every, resume, rng)
+    _check_place(path)
     if getattr(validation, "shuffle", False) or getattr(validation, "augment", None):
         raise ValueError(
             "fit: validation must be neither shuffled nor augmented; make it with Batches(..., shuffle=False)."
         )
     run = state.start(model, optimizer, rng, early_stopping)
+    run.batches = len(data) if hasattr(data, "__len__") else None
     if resume and path is not None and path.exists():
         run.load(path)
         _say(progress, f"Going on after epoch {run.epoch}, batch {run.done}, from {path}")
@@ -149,7 +155,20 @@ def fit(
     return FitResult(run.model if best is None else best, run.opt_state, run.history, run.stop or "epochs")
 
 
+def _check_place(path: Path | None) -> None:
+    """Find out before the first epoch, not after it, whether its checkpoint can be written."""
+    if path is None:
+        return
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise OSError(f"fit: the checkpoint {path} cannot be written: {error}.") from error
+
+
 def _check(epochs: int, path: Path | None, every: int | None, resume: bool, rng: np.random.Generator | int) -> None:
+    for name, value in (("epochs", epochs), ("checkpoint_every", every)):
+        if value is not None and not isinstance(value, int | np.integer):
+            raise TypeError(f"fit: {name} must be an integer, not {value!r}.")
     if epochs < 0:
         raise ValueError(f"fit: epochs must not be negative, not {epochs}.")
     if path is None and (resume or every is not None):

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nn.checkpoint import generator_from_state, generator_state, load_checkpoint, save_checkpoint
+from nn.checkpoint import (
+    CheckpointError,
+    generator_from_state,
+    generator_state,
+    load_checkpoint,
+    save_checkpoint,
+)
 from nn.history import History
 from nn.training.early_stopping import EarlyStopping, Watch
 
@@ -50,6 +56,7 @@ class Run:
     order_at_epoch: dict[str, Any]
     epoch: int = 0  # complete ones
     done: int = 0  # batches of the epoch that is under way
+    batches: int | None = None  # of a whole epoch, where the data know it
     steps: int = 0
     total: float = 0.0  # sum of the losses of this epoch
     history: History = dataclasses.field(default_factory=History)
@@ -61,7 +68,8 @@ class Run:
         trees = {"model": self.model, "optimizer": self.opt_state, "losses": np.array(self.history.losses, np.float64)}
         state: dict[str, Any] = {
             "epoch": self.epoch, "done": self.done, "steps": self.steps, "total": self.total, "stop": self.stop,
-            "rng": generator_state(self.rng), "order": self.order_at_epoch, "epochs": self.history.epochs,
+            "batches": self.batches, "rng": generator_state(self.rng), "order": self.order_at_epoch,
+            "epochs": self.history.epochs,
         }  # fmt: skip
         if self.watch is not None:
             state["watch"] = {"best": self.watch.best, "epoch": self.watch.epoch}
@@ -73,6 +81,7 @@ class Run:
     def load(self, path: Path) -> None:
         """Take everything from a checkpoint of a run with the same model and optimiser."""
         trees, state = load_checkpoint(path, {"model": self.model, "optimizer": self.opt_state})
+        self._check_batches(path, state["done"], state.get("batches"))
         losses, _ = load_checkpoint(path, {"losses": np.zeros(state["steps"])})
         self.model, self.opt_state = trees["model"], trees["optimizer"]
         self.epoch, self.done, self.steps = state["epoch"], state["done"], state["steps"]
@@ -83,6 +92,14 @@ class Run:
             self.watch.best, self.watch.epoch = state["watch"]["best"], state["watch"]["epoch"]
             if "model" in state["watch"]:
                 self.watch.model = load_checkpoint(path, {"best": self.model})[0]["best"]
+
+    def _check_batches(self, path: Path, done: int, batches: int | None) -> None:
+        """Refuse to go on within an epoch of other data: the rest of that epoch is not there."""
+        if done and None not in (batches, self.batches) and batches != self.batches:
+            raise CheckpointError(
+                f"{path} was written after {done} batches of an epoch of {batches}, but the data here make "
+                f"{self.batches}: go on with the data and the batch size of that run."
+            )
 
 
 def start(model: Any, optimizer: Any, rng: np.random.Generator | int, rule: EarlyStopping | None) -> Run:
