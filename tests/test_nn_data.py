@@ -261,6 +261,20 @@ def test_download_then_cache(load, small, serve, tmp_path, monkeypatch):
     assert load().source.startswith("cache")
 
 
+def test_a_download_that_was_killed_is_begun_again(load, small, serve, tmp_path, monkeypatch):
+    packed = {f"{name}.gz": gzip.compress(content) for name, content in small[0].items()}
+    monkeypatch.setattr(mnist, "MNIST", dataclasses.replace(small[1], mirrors=(serve(packed),)))
+    load()
+    (tmp_path / "cache" / "mnist" / f"{FILES[2]}.gz").unlink()
+    with pytest.raises(FileNotFoundError, match="was not found on disk"):
+        load(download=False)
+    assert load().source == "download"
+    assert load().source.startswith("cache")
+    fill(tmp_path / "own", {FILES[0]: small[0][FILES[0]]})
+    with pytest.raises(nn_data.DataError, match="has only some of MNIST's files"):
+        load(tmp_path / "own")
+
+
 def test_nothing_is_kept_of_a_download_that_fails(load, small, serve, tmp_path, monkeypatch):
     packed = {f"{name}.gz": gzip.compress(content) for name, content in small[0].items()}
     del packed[f"{FILES[2]}.gz"]
@@ -291,6 +305,8 @@ def test_fetch_reasons(serve):
     assert [word in line for word, line in zip(["404", "not good", "not an address", "refused"], reasons, strict=True)]
     with pytest.raises(nn_data.DownloadError, match="longer than the 3 bytes"):
         nn_data.fetch([good + "f"], accept, limit=3)
+    with pytest.raises(nn_data.DownloadError, match="broke after 4 of some bytes"):
+        nn_data.fetch([serve({"f": b"good"}, announce="some") + "f"], accept)
     broken = serve({"f": b"good"}, announce=400)
     with pytest.raises(nn_data.DownloadError, match=r"broke after 4 of 400 bytes|IncompleteRead"):
         nn_data.fetch([broken + "f"], accept, connect_seconds=0.5)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageSet", "load_fashion_mnist", "load_mnist"]
 
-ENVIRONMENT = "AUTODIFF_DATA"
+ENVIRONMENT, CACHE = "AUTODIFF_DATA", "cache"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +161,7 @@ def load_mnist(
     Raises
     ------
     DataError
-        If a file is corrupt, cut short or another one, or if only some of the four are in a folder.
+        If a file is corrupt, cut short or another one, or if only some of the four are in a folder of yours.
     FileNotFoundError
         If `data_dir` or the folder of ``AUTODIFF_DATA`` does not exist, or the set is nowhere to be had.
     """
@@ -205,7 +205,7 @@ def _load(
     """Return the set, or the reason why it is not to be had."""
     for folder, origin in _folders(data_dir):
         for place in source.folders:
-            contents = _read_folder(source, folder / place, shared=place == ".")
+            contents = _read_folder(source, folder / place, shared=place == ".", ours=origin == CACHE)
             if contents is not None:
                 return _assemble(source, contents, f"{origin} ({folder / place})")
     if not download:
@@ -224,7 +224,7 @@ def _folders(data_dir: str | os.PathLike[str] | None) -> Iterator[tuple[Path, st
             if not folder.is_dir():
                 raise FileNotFoundError(f"{origin} is {str(folder)!r}, and there is no such folder.")
             yield folder, origin
-    yield cache_dir(), "cache"
+    yield cache_dir(), CACHE
 
 
 def _locate(folder: Path, name: str) -> Path | None:
@@ -235,15 +235,18 @@ def _locate(folder: Path, name: str) -> Path | None:
     return None
 
 
-def _read_folder(source: Source, folder: Path, *, shared: bool) -> list[bytes] | None:
+def _read_folder(source: Source, folder: Path, *, shared: bool, ours: bool) -> list[bytes] | None:
     """Return the uncompressed files of a folder, all verified.
 
-    None if the folder has none of them, or is `shared` with other sets and has another one.
+    None if the folder has none of them, is `shared` with other sets and has another one, or is `ours` and has some of
+    them: then a download was killed before all of its files were there.
     """
     paths = {name: _locate(folder, name) for name in source.files}
     if not any(paths.values()):
         return None
     if missing := [name for name, path in paths.items() if path is None]:
+        if ours:
+            return None
         lacking = ", ".join(missing)
         raise DataError(f"{folder} has only some of {source.name}'s files; missing, plain or .gz: {lacking}.")
     contents: list[bytes] = []

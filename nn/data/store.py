@@ -84,7 +84,7 @@ def _read(response: Any, limit: int, progress: Callable[[int], object]) -> bytes
         parts.append(part)
         progress(len(part))
     announced = response.headers.get("Content-Length")
-    if announced is not None and size != int(announced):
+    if announced is not None and str(size) != announced.strip():
         raise OSError(f"the connection broke after {size} of {announced} bytes")
     return b"".join(parts)
 
