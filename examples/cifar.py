@@ -4,8 +4,8 @@
 - Hui, "deep learning, part 2": four dense layers (B7).
 - Buduma, "Fundamentals of Deep Learning", chapter 5: two convolutions without (B41) and with batch normalisation (B42).
 
-CIFAR-10 is looked for as `nn.data.load_cifar10` says; without it generated pictures stand in. Quick runs learn 5,000
-photos for an epoch or two; ``--full`` takes the text's own schedule, hours on one core. Run::
+CIFAR-10 is looked for as `nn.data.load_cifar10` says; without it generated pictures stand in. Quick runs learn
+at most 5,000 photos for two or three epochs; ``--full`` takes the text's own schedule, hours on one core. Run::
 
     python -m examples run cifar [--full]
 """
@@ -13,6 +13,7 @@ photos for an epoch or two; ``--full`` takes the text's own schedule, hours on o
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,10 +86,10 @@ class Plan:
 class Outcome:
     """Errors (shares) at the end, and the accuracy of every batch on the way."""
 
-    train: float
     test: float
     steps: int
     curve: list[float]
+    train: float = math.nan  # only where it is asked for
 
 
 def standardised(photos: ImageSet) -> Callable[[Any], Any]:
@@ -125,8 +126,8 @@ def distort(size: int) -> Callable[[Any, np.random.Generator], Any]:
     return augment
 
 
-def train(run: Run, plan: Plan, photos: ImageSet, epochs: int) -> Outcome:
-    """Train as the plan says."""
+def train(run: Run, plan: Plan, photos: ImageSet, epochs: int, *, both: bool = True) -> Outcome:
+    """Train as the plan says; measure on the test images, and unless only those count on what was learned."""
     prepare = standardised(photos)
     data = Batches(
         photos.train_images, photos.train_labels, batch_size=plan.batch_size, drop_last=True,
@@ -142,18 +143,22 @@ def train(run: Run, plan: Plan, photos: ImageSet, epochs: int) -> Outcome:
         logits = nn.predict(result.model, images, transform=lambda x: middle(prepare(x), plan.crop))
         return 1 - float(nn.metrics.accuracy(logits, labels))
 
-    some = slice(0, 10_000)
-    return Outcome(
-        error(photos.train_images[some], photos.train_labels[some]), error(photos.test_images, photos.test_labels),
-        len(result.history.losses), list(result.history.losses),
-    )  # fmt: skip
+    some, losses = slice(0, 10_000), list(result.history.losses)
+    learned = error(photos.train_images[some], photos.train_labels[some]) if both else math.nan
+    return Outcome(error(photos.test_images, photos.test_labels), len(losses), losses, learned)
 
 
-def photos_for(run: Run) -> ImageSet:
+def photos_for(run: Run, some: int = 5000) -> ImageSet:
     """The whole set for a full run; otherwise so few that it takes seconds."""
     if run.full:
         return colour_photos(run)
-    return colour_photos(run, 200, 100) if run.smoke else colour_photos(run, 5000, 2000)
+    return colour_photos(run, 200, 100) if run.smoke else colour_photos(run, some, some * 2 // 5)
+
+
+def first(photos: ImageSet, count: int) -> ImageSet:
+    """So many of the images to learn from."""
+    return dataclasses.replace(photos, train_images=photos.train_images[:count],
+                               train_labels=photos.train_labels[:count])  # fmt: skip
 
 
 def percent(share: float) -> str:
@@ -190,7 +195,7 @@ def dense_layers(run: Run) -> list[Row]:
     """
     photos = photos_for(run)
     plan = Plan(fully_connected, epochs=10, batch_size=200 if not run.smoke else 20)
-    outcome = train(run, plan, photos, run.length(3, plan.epochs) if not run.smoke else 1)
+    outcome = train(run, plan, photos, run.length(3, plan.epochs) if not run.smoke else 1, both=False)
     note = f"{outcome.steps:,} steps; chosen: rate 0.001, pixels standardised"
     accuracy, whole = 1 - outcome.test, run.full and photos.full
     return [
@@ -271,15 +276,12 @@ def two_convolutions(run: Run) -> list[Row]:
 @program("ekman/C5")
 def six_configurations(run: Run) -> list[Row]:
     """Six networks, from two layers to six, with and without dropout; the last with tanh and squared errors."""
-    photos, rows, curves = photos_for(run), [], {}
+    photos, rows, curves = photos_for(run, 2000), [], {}
     for number, (count, in_training, in_test) in SIX.items():
-        if not run.full and not run.smoke and number >= 4:  # they take three to ten times as long
-            few = dataclasses.replace(photos, train_images=photos.train_images[:2000],
-                                      train_labels=photos.train_labels[:2000])  # fmt: skip
-        else:
-            few = photos
+        few = number >= 4 and not run.full  # they take three to ten times as long
         model = configuration(number, run.rng)
-        outcome = train(run, plan_of(number), few, run.length(2, 128) if not run.smoke else 1)
+        epochs = run.length(2, 128) if not run.smoke else 1
+        outcome = train(run, plan_of(number), first(photos, 640) if few else photos, epochs)
         note = f"{outcome.steps:,} steps"
         curves[number] = outcome.curve
         rows += [
@@ -324,15 +326,15 @@ def tutorial_net(rng: np.random.Generator, *, normalised: bool) -> nn.Sequential
 def with_and_without(run: Run) -> list[Row]:
     """Batch normalisation, and a rate ten times as high, reach the same accuracy in fewer steps."""
     normalised = run.id == "buduma/B42"
-    photos = photos_for(run)
+    photos, epochs = photos_for(run, 2500), run.length(2, 30) if not run.smoke else 1
     plan = Plan(
         lambda rng: tutorial_net(rng, normalised=normalised), 30, 128 if not run.smoke else 20,
         rate=1e-3 if normalised else 1e-4, crop=24,
     )  # fmt: skip
-    outcome = train(run, plan, photos, run.length(2, plan.epochs) if not run.smoke else 1)
+    outcome = train(run, plan, photos, epochs, both=False)
     other = dataclasses.replace(plan, model=lambda rng: tutorial_net(rng, normalised=not normalised),
                                 rate=1e-4 if normalised else 1e-3)  # fmt: skip
-    against = train(run, other, photos, run.length(2, plan.epochs) if not run.smoke else 1)
+    against = train(run, other, photos, epochs, both=False)
     count = nn.count_parameters(plan.model(run.rng))
     curves = {"normalised": outcome.curve, "not normalised": against.curve}
     if not normalised:

@@ -105,7 +105,7 @@ def network(depth: int, width: int, *, plain: bool, rng: np.random.Generator) ->
 @program("lecture/L22")
 def degradation(run: Run) -> list[Row]:
     """Depth 20 against 56, without and with shortcuts: the training error of the deeper plain network is higher."""
-    steps = run.length(quick=50, full=2000)
+    steps = run.length(quick=40, full=2000)
     photos = colour_photos(run, train=10_000, test=100)
     pixels = nn.data.to_float(photos.train_images).reshape(-1, 3, 16, 2, 16, 2).mean((3, 5)) - np.float32(0.45)
     loss, rule = nn.Supervised(nn.losses.cross_entropy), nn.SGD(0.1, momentum=0.9)
