@@ -264,7 +264,8 @@ def two_convolutions(run: Run) -> list[Row]:
     return [
         *[Row(f"parameters of {name}", text, f"{n:,}") for name, text, n in zip(
             ("conv 5x5", "conv 3x3", "full"), ("4,864", "36,928", "40,970"), sizes, strict=True)],
-        Row("the factors of the last", "10x4,090", "10x4,097", wrong="8*8*64 + 1 = 4,097; 10 of them are the 40,970"),
+        Row("the factors of the last", "10x4,090", f"10x{sizes[-1] // 10:,}",
+            wrong="8*8*64 + 1 = 4,097; 10 of them are the 40,970"),
         Row("parameters", "82,762", f"{sum(sizes):,}"),
         Row("first layer has of each of the others", "about 10 %",
             f"{100 * sizes[0] / sizes[1]:.0f} %, {100 * sizes[0] / sizes[2]:.0f} %", wrong="of 36,928, of 40,970"),

@@ -92,7 +92,7 @@ PRINTED = {
 def derivation(name: str) -> str:
     """Weights of a module from the printed sizes."""
     if name == "conv1":
-        return "7*7*3*64 = 9,408"
+        return "7*7*3*64 = 9,408 (2 * 7*3*64 would be 2,688: filters of 7x1 and 1x7)"
     c, one, (reduce3, three), (reduce5, five), pool = INCEPTIONS[name]
     count = c * (one + reduce3 + reduce5 + pool) + 9 * reduce3 * three + 25 * reduce5 * five
     return f"{c}*({one}+{reduce3}+{reduce5}+{pool}) + 9*{reduce3}*{three} + 25*{reduce5}*{five} = {count:,}"
@@ -108,7 +108,7 @@ def googlenet_table(run: Run) -> list[Row]:
         line = lines[name]
         kilo, mega = line.parameters / 1024, line.work / 1e6
         shown = f"{kilo:.1f}K" if kilo < 10 else f"{int(kilo)}K" if weights == f"{int(kilo)}K" else f"{kilo:.0f}K"
-        wrong = None if shown == weights else f"the printed sizes give {derivation(name)}"
+        wrong = None if shown == weights else f"K = 1024; the printed sizes give {derivation(name)}"
         rows.append(Row(f"{name}: params", weights, shown, wrong=wrong))
         shown = f"{mega:.0f}M"
         places = math.prod(line.shape[1:])
