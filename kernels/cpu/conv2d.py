@@ -291,6 +291,8 @@ class Problem:
             )
         if min(*stride, *dilation) < 1 or min(w[2:]) < 1:
             raise ValueError(f"{name}: stride {stride}, dilation {dilation} and kernel {w[2:]} must be positive")
+        if min(*padding[0], *padding[1]) < 0:
+            raise ValueError(f"{name}: padding must be at least 0, got {padding}")
         self.size, self.kernel = (height, width), (w[2], w[3])
         self.channels, self.channels_out = w[1], w[0] // groups
         self.stride, self.dilation = (stride[0], stride[1]), (dilation[0], dilation[1])

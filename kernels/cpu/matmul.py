@@ -78,7 +78,10 @@ def large_product(a: Any, b: Any, bias: Any, code: int) -> Any:
     """
     batch = a.shape[:-2]
     if a.ndim != b.ndim or batch != b.shape[:-2]:
-        batch = np.broadcast_shapes(batch, b.shape[:-2])
+        try:
+            batch = np.broadcast_shapes(batch, b.shape[:-2])
+        except ValueError:
+            raise ValueError(f"matmul: the leading dimensions of {a.shape} and {b.shape} do not broadcast") from None
     m, k = a.shape[-2:]
     n = b.shape[-1]
     out = np.empty((*batch, m, n), a.dtype)

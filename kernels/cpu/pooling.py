@@ -123,7 +123,8 @@ def max_pool2d_gradient(
     Parameters
     ----------
     g, index
-        Adjoint of the result of `max_pool2d`, and its index.
+        Adjoint of the result of `max_pool2d`, and its index. Where it points is not checked: a position outside its
+        image leads to memory that is not ours.
     input_shape
         The shape of the images.
     layout
@@ -189,6 +190,8 @@ def max_pool2d_gradient(
 
 def max_pool2d_gather(t: Any, index: Any, layout: str = "NCHW") -> Any:
     """Return the items of images `t` at the positions `index`: the tangent of `max_pool2d`.
+
+    The positions are not checked: they have to be those of `max_pool2d` for images of this shape.
 
     Examples
     --------

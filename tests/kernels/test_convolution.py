@@ -340,6 +340,7 @@ WRONG = {
     "large dilated kernel": (((1, 3, 5, 5), (2, 3, 3, 3), {"dilation": (1, 3)}), r"spans 7 pixels.* 5"),
     "zero stride": (((1, 3, 5, 5), (2, 3, 3, 3), {"stride": (0, 1)}), r"stride .*must be positive"),
     "negative dilation": (((1, 3, 5, 5), (2, 3, 3, 3), {"dilation": (1, -1)}), r"dilation .*must be positive"),
+    "negative padding": (((1, 3, 5, 5), (2, 3, 3, 3), {"padding": ((0, 0), (-1, 2))}), r"padding must be at least 0"),
     "empty kernel": (((1, 3, 5, 5), (2, 3, 0, 3), {}), r"must be positive"),
     "unknown layout": (((1, 3, 5, 5), (2, 3, 3, 3), {"layout": "CHWN"}), r"layout .*\"NCHW\" or \"NHWC\""),
 }

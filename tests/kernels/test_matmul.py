@@ -102,6 +102,12 @@ def test_rounding(rng, dtype):
     assert (np.abs(kernels.matmul(a, b) - exact) <= bound).all()
 
 
+@pytest.mark.only_cpu
+def test_an_error_names_batches_that_do_not_broadcast():
+    with pytest.raises(ValueError, match=r"^matmul: the leading dimensions of \(2, 1, 1\) and \(3, 1, 1\) do not"):
+        kernels.matmul(np.ones((2, 1, 1)), np.ones((3, 1, 1)))
+
+
 def test_errors():
     x = np.ones((2, 3), np.float32)
     with pytest.raises(TypeError, match=r"^matmul: .*float32.*float64.* got .*float32.*float64.*convert with .astype"):
