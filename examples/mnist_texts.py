@@ -148,7 +148,7 @@ def run(
     logits = nn.predict(result.model, images.test_images, transform=to_float)
     accuracy = nn.metrics.accuracy(logits, images.test_labels)
     note = f"{len(result.history.losses):,} steps" + (f"; chosen: {experiment.choices}" if experiment.choices else "")
-    rows = [Row(experiment.title, f"{100 * experiment.reported:.2f} %", f"{100 * accuracy:.2f} %", note,
+    rows = [Row(experiment.title, f"{100 * experiment.reported:.4g} %", f"{100 * accuracy:.2f} %", note,
                 if_missed=experiment.if_missed)]  # fmt: skip
     if experiment.relu_at_end:
         silent = sorted(set(range(10)) - set(logits.argmax(1).tolist()))

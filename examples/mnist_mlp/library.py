@@ -134,7 +134,7 @@ def on_layers(run: Run) -> list[Row]:
 def five_configurations(run: Run) -> list[Row]:
     """The error of each configuration on the test set."""
     epochs = run.length(3, EPOCHS)
-    most = None if run.full else 1200
+    most = None if run.full else 800
     curves, rows = {}, []
     for which in CONFIGURATIONS:
         records = learn(run, which, epochs, most)
