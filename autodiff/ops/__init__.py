@@ -53,10 +53,11 @@ from autodiff.ops.activations import (
 )
 from autodiff.ops.batch_norm import batch_norm, batch_statistics
 from autodiff.ops.compiled import enable_kernels, kernels_enabled
-from autodiff.ops.convolution import conv1d, conv2d, conv_transpose2d
+from autodiff.ops.convolution import conv1d, conv2d
 from autodiff.ops.dense import dense
 from autodiff.ops.pooling import avg_pool2d, max_pool2d
 from autodiff.ops.softmax import log_softmax, softmax, softmax_cross_entropy
+from autodiff.ops.transposed_convolution import conv_transpose2d
 
 __all__ = [
     "activations",
