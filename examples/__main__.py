@@ -91,7 +91,7 @@ def run_all(options: argparse.Namespace) -> int:
             print(f"{entry.id} ({entry.name}) has no program yet")
             continue
         results = []
-        for seed in options.seed:
+        for seed in dict.fromkeys(options.seed):  # one that is named twice is no second measurement
             run = Run(entry.id, options.full, False, seed, options.device, options.out, options.data_dir)
             results.append(measure(entry, run))
             print_table(f"{entry.id}: {entry.name} ({results[-1].seconds:.1f} s)", results[-1].rows)

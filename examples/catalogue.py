@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import difflib
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,13 +105,15 @@ def find(words: list[str]) -> list[Entry]:
     Raises
     ------
     UnavailableError
-        If a word is neither; the message lists the ids that look like it.
+        If a word is neither; the message lists the ids and groups that look like it.
     """
+    groups = dict.fromkeys(row.group for row in ENTRIES.values())
     found: list[Entry] = []
     for word in words:
         rows = [row for row in ENTRIES.values() if word in (row.id, row.group)]
         if not rows:
             like = [system for system in ENTRIES if word.lower().split("/")[-1] in system.lower()]
+            like = like or difflib.get_close_matches(word, [*groups, *ENTRIES])
             hint = f"; did you mean {', '.join(like[:6])}?" if like else "; `python -m examples list` shows them"
             raise UnavailableError(f"there is no system or group {word!r}{hint}")
         found += rows

@@ -101,7 +101,7 @@ class Run:
         Parameters
         ----------
         name
-            What distinguishes this picture from others of the same program.
+            What distinguishes this picture from others of the same program; a seed other than 0 is added to it.
         **subplots
             As of matplotlib.pyplot.subplots: nrows, ncols, figsize (inches), subplot_kw ...
         """
@@ -116,6 +116,7 @@ class Run:
                 tidy(axes)
             if self.out is not None:
                 self.out.mkdir(parents=True, exist_ok=True)
-                path = self.out / f"{'-'.join(filter(None, (self.id.replace('/', '-'), name)))}.png"
+                seed = f"seed{self.seed}" if self.seed else ""
+                path = self.out / f"{'-'.join(filter(None, (self.id.replace('/', '-'), name, seed)))}.png"
                 figure.savefig(path)
                 self.pictures.append(path)

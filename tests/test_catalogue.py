@@ -58,6 +58,12 @@ def test_unknown_systems_are_named():
         find(["lecture/l1"])
     assert {entry.group for entry in find(["optimisers"])} == {"optimisers"}
     assert len(find(["lecture/L1", "lecture/L1"])) == 1
+    with pytest.raises(LookupError, match=r"no system or group 'optimizers'; did you mean optimisers"):
+        find(["optimizers"])
+    with pytest.raises(LookupError, match=r"no system or group 'ekman/Q99'; did you mean ekman/"):
+        find(["ekman/Q99"])
+    with pytest.raises(LookupError, match=r"'xyzzy'; `python -m examples list` shows them"):
+        find(["xyzzy"])
 
 
 def test_verdicts():
@@ -76,6 +82,10 @@ def test_pictures_go_where_they_are_asked_for(tmp_path):
         right.plot([2, 1])
     assert run.pictures == [tmp_path / "deep" / "lecture-L1-curve.png"]
     assert run.pictures[0].stat().st_size > 1000
+    other = Run("lecture/L1", out=tmp_path, seed=2)
+    with other.picture() as axes:
+        axes.plot([1, 2])
+    assert other.pictures == [tmp_path / "lecture-L1-seed2.png"]  # the first seed's picture stays
     silent = Run("lecture/L1")
     with silent.picture() as axes:
         axes.plot([1, 2])
@@ -133,6 +143,8 @@ def test_several_seeds_are_summed_up(one_program, capsys, tmp_path):
     one_program[0] = Row("error", "0.5", "0.4", value=0.4, at_most=0.5)
     assert main(["run", "lecture/L1", "--seed", "0", "1", "--out", str(tmp_path)]) == 0
     assert "means of 2 seeds" in capsys.readouterr().out
+    assert main(["run", "lecture/L1", "--seed", "1", "1", "1", "--out", str(tmp_path)]) == 0
+    assert "means of" not in capsys.readouterr().out
 
 
 def runs_of(*rows, full=True):
