@@ -92,9 +92,9 @@ def _draw_difficulties(run: Run, paths: Any, valleys: Any, beside: Any, steered:
         x = np.linspace(-2.6, 2.6, 200)
         bowl.plot(x, x**2, color="0.6")
         for (rate, path), colour in zip(paths.items(), PALETTE, strict=False):
-            bowl.plot(path[:8], path[:8] ** 2, "o-", ms=4, lw=1, color=colour, label=f"rate {rate:g}")
-        bowl.set(title="Learning rates", xlabel="x", ylabel="$x^2$", xlim=(-2.8, 2.8), ylim=(-0.3, 12))
-        bowl.legend(loc="center", frameon=True, framealpha=1)
+            bowl.plot(path[:6], path[:6] ** 2, "o-", ms=4, lw=1, color=colour, label=f"rate {rate:g}")
+        bowl.set(title="Learning rates", xlabel="x", ylabel="$x^2$", xlim=(-2.8, 2.8), ylim=(-0.3, 13.5))
+        bowl.legend(loc="upper center", ncols=2)
         x = np.linspace(-2.1, 1.9, 200)
         curve.plot(x, two_valleys(x), color="0.6")
         for path, colour, name in zip(valleys, PALETTE[1:], ("from 1.6", "from -0.1"), strict=False):
@@ -104,7 +104,7 @@ def _draw_difficulties(run: Run, paths: Any, valleys: Any, beside: Any, steered:
         contours(ridge, saddle, (-1.2, 1.2), (-1.2, 1.2))
         ridge.plot(*beside.T, "o-", ms=3, lw=1, color=PALETTE[1], label="0.0001 beside the ridge")
         ridge.set(title="A saddle holds descent up", xlabel="x", ylabel="y")
-        ridge.legend(loc="upper right", frameon=True)
+        ridge.legend(loc="lower right", frameon=True)
         contours(valley, narrow_valley, (-2.2, 0.6), (-0.75, 0.75))
         for path, colour, name in zip(steered, PALETTE, ("without momentum", "momentum 0.8"), strict=False):
             valley.plot(*path.T, "o-", ms=3, lw=1, color=colour, label=name)
