@@ -62,10 +62,10 @@ def upsampling(run: Run) -> list[Row]:
 
     noise = ops.conv_transpose2d(np.ones((1, 1, 6, 6)), np.ones((1, 1, 3, 3)), stride=2)[0, 0]
     with run.picture(ncols=4, figsize=(10, 3)) as axes:
-        shown = {"image": x, "nearest": nearest, "bilinear": bilinear, "3x3 kernel, stride 2: checkerboard": noise}
+        shown = {"image": x, "nearest": nearest, "bilinear": bilinear, "3x3 kernel, stride 2": noise}
         for ax, (name, y) in zip(axes, shown.items(), strict=True):
             ax.imshow(y)
-            ax.set_title(name, fontsize=9)
+            ax.set_title(f"{name}: {y.shape[0]}x{y.shape[1]}", fontsize=9)
             ax.set(xticks=[], yticks=[])
             ax.grid(visible=False)
     return [

@@ -17,6 +17,7 @@ from examples.detection.detectors import DATA, fit
 from examples.detection.scenes import Scenes, scenes
 from examples.imagenet.networks import vgg
 from examples.report import Row, agreement
+from examples.run import PALETTE
 
 if TYPE_CHECKING:
     from examples.run import Run
@@ -45,12 +46,7 @@ def learn(run: Run, model: Any, call: Any, steps: int) -> tuple[list[Row], Any]:
     )
     found = call(model, test.images).argmax(1)
     shapes = truth > 0
-    with run.picture(ncols=6, figsize=(10, 2.2)) as axes:
-        for i, ax in enumerate(axes):
-            shown = (test.images[i // 3, 0], truth[i // 3], found[i // 3])[i % 3]
-            ax.imshow(shown, cmap="gray" if i % 3 == 0 else "viridis", **({} if i % 3 == 0 else {"vmin": 0, "vmax": 2}))
-            ax.set(title=("image", "classes", "found")[i % 3], xticks=[], yticks=[])
-            ax.grid(visible=False)
+    draw(run, test.images[:, 0], truth, found)
     note, background = f"{costs[0]:.3f} at first", f"{100 * np.mean(truth == 0):.0f} % are background"
     return [
         Row("parameters", "", f"{nn.count_parameters(model):,}"),
@@ -58,6 +54,24 @@ def learn(run: Run, model: Any, call: Any, steps: int) -> tuple[list[Row], Any]:
         Row("pixels right", "", f"{100 * np.mean(found == truth):.1f} %", background),
         Row("pixels of shapes right", "", f"{100 * np.mean(found[shapes] == truth[shapes]):.0f} %"),
     ], model  # fmt: skip
+
+
+def draw(run: Run, images: Any, truth: Any, found: Any) -> None:
+    """Draw two scenes: what is seen, the class of each pixel, and the one that was found."""
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    kinds = {"background": "#E4E4E4", "square": PALETTE[0], "disc": PALETTE[4]}
+    with run.picture(ncols=6, figsize=(10, 2.4)) as axes:
+        for i, ax in enumerate(axes):
+            if i % 3:
+                ax.imshow((truth, found)[i % 3 - 1][i // 3], cmap=ListedColormap([*kinds.values()]), vmin=0, vmax=2)
+            else:
+                ax.imshow(images[i // 3], cmap="gray")
+            ax.set(title=("image", "classes", "found")[i % 3], xticks=[], yticks=[])
+            ax.grid(visible=False)
+        handles = [Patch(color=colour, label=name) for name, colour in kinds.items()]
+        axes[0].figure.legend(handles=handles, loc="outside lower center", ncols=3)
 
 
 def conv(inputs: int, outputs: int, rng: np.random.Generator, size: int = 3) -> nn.Conv2d:
