@@ -1,4 +1,4 @@
-"""Settings that all tests share: hypothesis profiles, a seeded generator, a guard against leaked transforms."""
+"""Settings that all tests share: hypothesis profiles, seeded generators, a guard against leaked transforms."""
 
 import os
 
@@ -21,6 +21,14 @@ def no_transform_left_open():
     before = active_levels()
     yield
     assert active_levels() == before == (), "a transform was left open"
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_in_any_order(request):
+    """Seed a file's own generator anew: what a test draws from it does not depend on the tests that ran before."""
+    generator = getattr(getattr(request.node, "module", None), "RNG", None)
+    if generator is not None:
+        generator.bit_generator.state = np.random.default_rng(2018).bit_generator.state
 
 
 @pytest.fixture
