@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core.level import Level, Traced
-from autodiff.core.reverse import expand, push, tangent
+from autodiff.core.scaled import Scaled, plain, rescaled
 from autodiff.core.spec import Spec, dtype_of, shape_of
+from autodiff.core.tangents import expand, push, tangent
 from autodiff.core.tracer import Tracer
 from autodiff.core.zeros import Marked
 
@@ -21,16 +22,25 @@ __all__ = ["Dual", "ForwardLevel", "push_binary", "push_linear", "push_unary"]
 class Dual(Tracer):
     """The truncated Taylor pair (primal, tangent) of Baydin et al. (2018), section 3.1.1.
 
-    Where `mask` is given and true, the tangent is structurally zero, not by chance (`autodiff.core.zeros`).
+    Where `mask` is given and true, the tangent is structurally zero, not by chance (`autodiff.core.zeros`). Between
+    two operations the tangent may be `carried` as a `Scaled`.
     """
 
-    __slots__ = ("mask", "primal", "tangent")
+    __slots__ = ("carried", "mask", "primal")
 
     def __init__(self, level: Level, primal: Any, tangent: Any, mask: Any = None) -> None:
         self.level = level
         self.primal = primal
-        self.tangent = tangent
+        self.carried = tangent
         self.mask = mask
+
+    @property
+    def tangent(self) -> Any:
+        """Derivative of the primal value along the direction, of its shape and dtype."""
+        if type(self.carried) is Scaled:
+            with np.errstate(all="ignore"):
+                self.carried = self.carried.value()
+        return self.carried
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,7 +100,8 @@ def push_unary(op: Operation, x: Dual) -> Any:
     if rule is None or dtype.kind not in "fc":
         return y
     with np.errstate(all="ignore"):
-        t = rule(x.tangent, y, primal)
+        t = x.carried
+        t = rule(t, y, primal) if type(t) is not Scaled else rescaled(rule(t.array, y, primal), t.factor)
         if t.shape != shape or t.dtype is not dtype:
             t = expand(t, Spec(shape, dtype))
     return Dual(x.level, y, t)
@@ -98,7 +109,7 @@ def push_unary(op: Operation, x: Dual) -> Any:
 
 def push_linear(op: Operation, x: Dual, params: dict[str, Any]) -> Any:
     """Apply an operation of one argument, in which it is linear, to a dual number without marks."""
-    primal, t = x.primal, x.tangent
+    primal, t = x.primal, x.carried
     y = op(primal, **params) if isinstance(primal, Traced) else op.fn(primal, **params)
     try:
         shape, dtype = y.shape, y.dtype
@@ -107,7 +118,10 @@ def push_linear(op: Operation, x: Dual, params: dict[str, Any]) -> Any:
     if dtype.kind not in "fc":
         return y
     with np.errstate(all="ignore"):
-        t = op(t, **params) if isinstance(t, Traced) else op.fn(t, **params)
+        if type(t) is Scaled:
+            t = rescaled(op.fn(t.array, **params), t.factor)
+        else:
+            t = op(t, **params) if isinstance(t, Traced) else op.fn(t, **params)
         if t.shape != shape or t.dtype is not dtype:
             t = expand(t, Spec(shape, dtype))
     return Dual(x.level, y, t)
@@ -126,11 +140,13 @@ def push_binary(op: Operation, level: Level, primals: tuple[Any, Any], ts: tuple
         if op.joint_jvp is not None:
             t = op.joint_jvp(ts, y, *primals)
         elif ts[1] is None and op.jvps[0] is not None:
-            t = op.jvps[0](ts[0], y, *primals)
+            t, rule = ts[0], op.jvps[0]
+            t = rule(t, y, *primals) if type(t) is not Scaled else rescaled(rule(t.array, y, *primals), t.factor)
         elif ts[0] is None and op.jvps[1] is not None:
-            t = op.jvps[1](ts[1], y, *primals)
+            t, rule = ts[1], op.jvps[1]
+            t = rule(t, y, *primals) if type(t) is not Scaled else rescaled(rule(t.array, y, *primals), t.factor)
         else:
-            t = tangent(op, list(ts), y, primals, {}, Spec(shape, dtype))
+            t = tangent(op, [plain(t) for t in ts], y, primals, {}, Spec(shape, dtype))
         if t is None:
             return y
         if t.shape != shape or t.dtype is not dtype:

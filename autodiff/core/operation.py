@@ -16,6 +16,7 @@ import numpy as np
 from autodiff.core.backend import refuse_mixture
 from autodiff.core.forward import Dual, push_binary, push_linear, push_unary
 from autodiff.core.level import Traced, bind
+from autodiff.core.scaled import plain
 from autodiff.core.spec import dtype_of, elementwise_shape
 from autodiff.core.tables import REGISTRY
 from autodiff.core.variable import Node, Variable
@@ -171,13 +172,13 @@ class Operation:
         """Contribution of the tangent `t` of argument `i` to the tangent of the result."""
         if self.variadic:
             return self.jvps[0](i, t, y, *args, **params)  # type: ignore[misc]
-        return self.jvps[i](t, y, *args, **params)  # type: ignore[misc]
+        return plain(self.jvps[i](t, y, *args, **params))  # type: ignore[misc]
 
     def vjp_of(self, i: int, ct: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """Contribution of the adjoint `ct` of the result to the adjoint of argument `i`."""
         if self.variadic:
             return self.vjps[0](i, ct, y, *args, **params)  # type: ignore[misc]
-        return self.vjps[i](ct, y, *args, **params)  # type: ignore[misc]
+        return plain(self.vjps[i](ct, y, *args, **params))  # type: ignore[misc]
 
     def keeps(self, active: int, nargs: int) -> tuple[bool, tuple[bool, ...]]:
         """Which of the result and the arguments the rules of the `active` arguments (a bit set) read."""
@@ -303,14 +304,14 @@ class Binary(Operation):
         if self.marks is None:
             if type(a) is Dual and a.mask is None:
                 if type(b) is Dual and b.level is a.level and b.mask is None:
-                    primals, ts = (a.primal, b.primal), (a.tangent, b.tangent)
+                    primals, ts = (a.primal, b.primal), (a.carried, b.carried)
                 elif not isinstance(b, Traced):
-                    primals, ts = (a.primal, b), (a.tangent, None)
+                    primals, ts = (a.primal, b), (a.carried, None)
                 else:
                     return bind(self, (a, b), {})
                 level = a.level
             elif type(b) is Dual and b.mask is None and not isinstance(a, Traced):
-                level, primals, ts = b.level, (a, b.primal), (None, b.tangent)
+                level, primals, ts = b.level, (a, b.primal), (None, b.carried)
             else:
                 return bind(self, (a, b), {})
             if not level.closed:

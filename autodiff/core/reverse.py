@@ -1,4 +1,4 @@
-"""The two sweeps over a recorded trace: adjoints backward, tangents forward.
+"""The backward sweep over a recorded trace, which pulls adjoints; `autodiff.core.tangents` has the forward one.
 
 An adjoint may be smaller than its node as long as it broadcasts to it: the adjoint of a summed array is one
 number, and a rule that multiplies by it needs no array of ones. It is expanded where an operation looks at
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff.core.backend import HOST, foreign
+from autodiff.core.scaled import Scaled, added, plain, rescaled
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import (
     Call,
@@ -38,9 +39,11 @@ __all__ = [
     "input_node",
     "next_seq",
     "pull_back",
-    "push_forward",
     "record_call",
 ]
+
+
+_WRAPPED = frozenset({Marked, Scaled})  # what a rule does not take as it is
 
 
 class Adjoints:
@@ -59,10 +62,10 @@ class Adjoints:
         if have is None:
             self.of[node] = ct
         elif type(have) is Marked or type(ct) is Marked:
-            self.of[node] = add_adjoints(have, ct)
+            self.of[node] = add_adjoints(plain(have), plain(ct))
             self.owned.discard(node)
         elif type(ct) is not np.ndarray or type(have) is not np.ndarray:
-            self.of[node] = have + ct
+            self.of[node] = added(have, ct)
             self.owned.discard(node)
         elif node in self.owned and have.shape == node.shape:
             np.add(have, ct, out=have)
@@ -85,6 +88,9 @@ class Adjoints:
             self.of[node] = value if mask is None else Marked(value, mask)
         elif type(have) is Marked and node in self.owned:
             return have.value, have.mask
+        elif type(have) is Scaled and have.shape == node.shape:
+            value, mask = have.value(), None
+            self.of[node] = value
         elif type(have) is not np.ndarray:
             return None, None
         elif node in self.owned and have.shape == node.shape:
@@ -124,7 +130,7 @@ def _seq(node: Node) -> int:
     return node.seq
 
 
-def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, Any]:  # noqa: C901, PLR0912 - the hot loop
+def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, Any]:  # noqa: C901, PLR0912, PLR0915 - the hot loop
     """Transpose a recorded trace: adjoints of the inputs from adjoints of the results.
 
     Residuals are released as the sweep passes them, if nobody else holds the trace. Nodes recorded before
@@ -145,9 +151,14 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
             if ct is None:
                 continue
             op = node.op
+            wrapped = type(ct) in _WRAPPED
+            if wrapped and type(ct) is Scaled:
+                if op is not None and node.seq >= stop and pull_scaled(node, ct, sums):
+                    continue
+                ct, wrapped = ct.value(), False
             if op is None or node.seq < stop:
                 inputs[node] = _own(full(drop_marks(ct), node), shared)
-            elif op.elementwise and op.marks is None and type(ct) is not Marked:
+            elif op.elementwise and op.marks is None and not wrapped:
                 y, args, shape = node.y, node.args, node.shape
                 for parent, rule in zip(node.parents, op.vjps):  # noqa: B905 - strict= costs 0.1 us here
                     if parent is not None:
@@ -160,7 +171,7 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
                             sums.add(parent, c, fresh=c is not ct)
                         else:
                             of[parent] = c
-            elif op.single and type(ct) is not Marked:
+            elif op.single and not wrapped:
                 parent = node.parents[0]
                 assert parent is not None
                 x = node.args[0]
@@ -173,9 +184,9 @@ def pull_back(roots: Iterable[tuple[Node, Any]], stop: int = -1) -> dict[Node, A
                     sums.add(parent, c)
                 else:
                     of[parent] = c
-            elif op.pair and type(ct) is not Marked:
+            elif op.pair and not wrapped:
                 pull_pair(node, ct if ct.shape == node.shape else full(ct, node), sums)
-            elif op.scatter is None or type(ct) is Marked or not pull_scatter(node, ct, sums):
+            elif op.scatter is None or wrapped or not pull_scatter(node, ct, sums):
                 pull_step(node, ct, sums)
     return inputs
 
@@ -209,7 +220,28 @@ def _own(x: Any, taken: set[int]) -> Any:
 
 def full(ct: Any, node: Node) -> Any:
     """Expand an adjoint to the shape of its node."""
-    return ct if ct.shape == node.shape else np.broadcast_to(ct, node.shape)
+    return ct if ct.shape == node.shape else np.broadcast_to(plain(ct), node.shape)
+
+
+def pull_scaled(node: Node, ct: Scaled, sums: Adjoints) -> bool:
+    """Pull an adjoint through a step, and its factor around the rule; False where only the product will do."""
+    op, array = node.op, ct.array
+    if op.single:
+        parent = node.parents[0]
+        assert parent is not None
+        x = node.args[0]
+        c = op.vjps[0](full(array, node), node, parent if x is None else x, **node.params)
+        sums.add(parent, rescaled(conform(c, parent), ct.factor))
+        return True
+    if op.elementwise and op.marks is None:
+        for parent, rule in zip(node.parents, op.vjps, strict=True):
+            if parent is not None:
+                c = rule(array, node.y, *node.args)
+                if parent.shape != node.shape:
+                    c = full(c, node)
+                sums.add(parent, rescaled(conform(c, parent), ct.factor))
+        return True
+    return op.scatter is not None and pull_scatter(node, ct, sums)
 
 
 def pull_step(node: Node, ct: Any, sums: Adjoints) -> None:
@@ -300,7 +332,7 @@ def pull_elementwise(node: Node, ct: Any, sums: Adjoints) -> None:
     for i, parent in enumerate(node.parents):
         if parent is None:
             continue
-        c = op.vjps[i](ct, y, *args)
+        c = plain(op.vjps[i](ct, y, *args))
         own = mask
         if op.marks is not None and op.marks[i] is not None and not (op.cuts and mask is None and _drops_marks(parent)):
             unchosen = op.marks[i](y, *args)
@@ -328,14 +360,15 @@ def blank(c: Any, mask: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
 
 def pull_scatter(node: Node, ct: Any, sums: Adjoints) -> bool:
     """Add an indexed step's adjoint into the parent's own buffer; False when that needs a new array instead."""
-    if not isinstance(ct, (np.ndarray, np.generic)):
+    if not isinstance(ct, (np.ndarray, np.generic, Scaled)):
         return False
     parent = node.parents[0]
     assert parent is not None
+    empty = parent not in sums.of
     target, unchosen = sums.buffer(parent)
     if target is None:
         return False
-    node.op.scatter(target, unchosen, ct if ct.shape == node.shape else full(ct, node), *node.args[1:], **node.params)
+    node.op.scatter(target, unchosen, full(ct, node), empty, *node.args[1:], **node.params)
     return True
 
 
@@ -344,6 +377,8 @@ def conform(c: Any, like: Any) -> Any:
 
     An adjoint that is smaller than the argument stays small.
     """
+    if type(c) is Scaled:
+        return c if c.shape == like.shape and c.dtype == like.dtype else conform(c.value(), like)
     if c.shape != like.shape:
         c = unbroadcast(c, like.shape)
     dtype = c.dtype
@@ -385,107 +420,3 @@ def reduce_mask(mask: Any, shape: tuple[int, ...]) -> Any:
     if shape_of(mask) == shape:
         return mask
     return np.reshape(np.all(mask, axis=stretched(mask.shape, shape)), shape)
-
-
-# -- the forward sweep over a recorded trace -----------------------------------------------------------------
-
-
-def tangent(op: Any, ts: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any], like: Any) -> Any:
-    """Tangent of one step from those of its arguments (None: a structural zero)."""
-    if op.joint_jvp is not None:
-        return expand(op.joint_jvp(ts, y, *args, **params), like)
-    total = None
-    for i, t in enumerate(ts):
-        if t is None or not op.differentiable(i):
-            continue
-        c = op.jvp_of(i, t, y, args, params)
-        if c is None:
-            continue
-        if op.marks is not None and op.marks[i] is not None:
-            c, _ = blank(c, op.marks[i](y, *args), like.shape)
-        if total is None:
-            total = c
-        elif type(c) is np.ndarray and c.dtype == total.dtype and _fresh(total, ts, like):
-            total += c
-        else:
-            total = total + c
-    return None if total is None else expand(total, like)
-
-
-def push(op: Any, ts: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any], like: Any) -> Any:
-    """Tangent of one step when tangents may be `Marked`, as adjoints may: the same rule of the same entries."""
-    if op.marks is None and not any(type(t) is Marked for t in ts):
-        return tangent(op, ts, y, args, params, like)
-    if op.elementwise:
-        return _push_elementwise(op, ts, y, args, params, like)
-    t = tangent(op, [drop_marks(t) for t in ts], y, args, params, like)
-    if t is None or not op.structural:
-        return t
-    reached = tangent(op, [None if t is None else _indicator(t) for t in ts], y, args, params, like)
-    return Marked(t, np.logical_not(reached != 0))
-
-
-def _indicator(t: Any) -> Any:
-    """Return 1 where a tangent is not marked."""
-    return np.logical_not(t.mask).astype(dtype_of(t.value)) if type(t) is Marked else np.ones_like(t)
-
-
-def _push_elementwise(op: Any, ts: list[Any], y: Any, args: tuple[Any, ...], params: dict[str, Any], like: Any) -> Any:
-    """An entry of the result is marked if it is marked in every contribution."""
-    total = marked = None
-    for i, t in enumerate(ts):
-        if t is None or not op.differentiable(i):
-            continue
-        mask = t.mask if type(t) is Marked else None
-        c = op.jvp_of(i, drop_marks(t), y, args, params)
-        if op.marks is not None and op.marks[i] is not None:
-            unchosen = op.marks[i](y, *args)
-            mask = unchosen if mask is None else np.logical_or(mask, unchosen)
-        if mask is not None:
-            c, mask = blank(c, mask, like.shape)
-        marked = mask if total is None else None if mask is None or marked is None else np.logical_and(marked, mask)
-        total = c if total is None else total + c
-    if total is None:
-        return None
-    total = expand(total, like)
-    return total if marked is None else Marked(total, marked)
-
-
-def _fresh(x: Any, ts: list[Any], like: Any) -> bool:
-    """Whether a rule allocated `x` itself, at full size, so that it may be added to in place."""
-    return type(x) is np.ndarray and x.base is None and x.shape == like.shape and not any(x is t for t in ts)
-
-
-def expand(t: Any, like: Any) -> Any:
-    """Give a tangent the shape and dtype of its primal."""
-    if shape_of(t) != like.shape:
-        t = np.broadcast_to(t, like.shape)
-    dtype = dtype_of(t)
-    if dtype != like.dtype:
-        if dtype.kind == "c" and like.dtype.kind != "c":
-            t = np.real(t)
-        if dtype_of(t) != like.dtype:
-            t = t.astype(like.dtype)
-    return t
-
-
-def push_forward(roots: Iterable[Node], seeds: dict[Node, Any], stop: int = -1) -> dict[Node, Any]:
-    """Push tangents of the inputs along a recorded trace; returns those of the roots that depend on them."""
-    roots = list(roots)
-    ts: dict[Node, Any] = dict(seeds)
-    with np.errstate(all="ignore"):
-        for node in reachable(roots, stop):
-            if node in ts or node.op is None or node.seq < stop:
-                continue
-            own = [None if p is None else ts.get(p) for p in node.parents]
-            if all(t is None for t in own):
-                continue
-            if isinstance(node.op, Call):
-                t = node.op.push([drop_marks(t) for t in own])
-            elif isinstance(node.op, Project):
-                t = ts[node.parents[0]][node.op.index]  # type: ignore[index]
-            else:
-                t = push(node.op, own, node.result(), node.operands(), node.params, node)
-            if t is not None:
-                ts[node] = t
-    return {root: drop_marks(ts[root]) for root in roots if root in ts}

@@ -12,8 +12,9 @@ import numpy as np
 
 from autodiff import tree
 from autodiff.core.record import Recorded, RecordLevel, Step
-from autodiff.core.reverse import Adjoints, Node, blank, conform, full, pull_elementwise, pull_structure, tangent
+from autodiff.core.reverse import Adjoints, Node, blank, conform, full, pull_elementwise, pull_structure
 from autodiff.core.spec import Spec, dtype_of, is_inexact, shape_of
+from autodiff.core.tangents import tangent
 from autodiff.core.zeros import drop_marks
 from autodiff.inspect.notation import (
     ATOM,

@@ -384,7 +384,7 @@ def _assigned_dual(x: Any, v: Any, level: Any, place: Place, sole: bool) -> Any:
     unmarked = False if not theirs or v.mask is None else v.mask
     mask = _marked(mask, unmarked if theirs else True, shape_of(y), place, own[2])
     if mine and sole:
-        x.primal, x.tangent, x.mask = y, t, mask
+        x.primal, x.carried, x.mask = y, t, mask
         return x
     return Dual(level, y, t, mask)
 

@@ -22,6 +22,7 @@ from autodiff.core import (
     install_method,
     install_operator,
 )
+from autodiff.core.scaled import added, negated, subtracted, times
 from autodiff.core.spec import dtype_of
 from autodiff.ops.kinks import jump
 
@@ -34,16 +35,27 @@ PI = math.pi
 
 # -- arithmetic ----------------------------------------------------------------------------------------------
 
-add = elementwise(np.add, lambda t, _y, _a, _b: t, lambda t, _y, _a, _b: t, linear_args=(0, 1), jointly=True)
+add = elementwise(
+    np.add,
+    lambda t, _y, _a, _b: t,
+    lambda t, _y, _a, _b: t,
+    linear_args=(0, 1),
+    jointly=True,
+    joint_jvp=lambda ts, _y, _a, _b: ts[0] if ts[1] is None else ts[1] if ts[0] is None else added(ts[0], ts[1]),
+)
 subtract = elementwise(
     np.subtract,
     lambda t, _y, _a, _b: t,
-    lambda t, _y, _a, _b: -t,
+    lambda t, _y, _a, _b: negated(t),
     linear_args=(0, 1),
     jointly=True,
-    joint_jvp=lambda ts, _y, _a, _b: ts[0] if ts[1] is None else -ts[1] if ts[0] is None else ts[0] - ts[1],
+    joint_jvp=lambda ts, _y, _a, _b: (
+        ts[0] if ts[1] is None else negated(ts[1]) if ts[0] is None else subtracted(ts[0], ts[1])
+    ),
 )
-multiply = elementwise(np.multiply, lambda t, _y, _a, b: t * b, lambda t, _y, a, _b: t * a, linear_args=(0, 1))
+multiply = elementwise(
+    np.multiply, lambda t, _y, _a, b: times(t, b), lambda t, _y, a, _b: times(t, a), linear_args=(0, 1)
+)
 divide = elementwise(
     np.divide,
     lambda t, _y, _a, b: t / b,
@@ -51,7 +63,7 @@ divide = elementwise(
     linear_args=(0,),
     domain=((-2.0, 2.0), (0.5, 2.0)),
 )
-negative = elementwise(np.negative, lambda t, _y, _x: -t, linear_args=(0,))
+negative = elementwise(np.negative, lambda t, _y, _x: negated(t), linear_args=(0,))
 positive = elementwise(np.positive, lambda t, _y, _x: t, linear_args=(0,))
 
 
@@ -75,7 +87,7 @@ _PRODUCTS: dict[int, Callable[[Any], Any]] = {
 def _constant_power(t: Any, a: Any, b: Any) -> Any:
     """``t * b * a**(b - 1)`` for a known number `b`; in single expressions, whose temporaries NumPy reuses."""
     if b == 2:
-        return t * a * 2 if t.ndim else t * 2 * a  # one pass over new memory, either way
+        return times(times(t, 2), a)
     if b == 1:
         return t
     if b == 0:
@@ -160,7 +172,7 @@ power = elementwise(
     ),
 )
 float_power = elementwise(np.float_power, _power_base, _power_exponent, domain=((0.5, 2.0), (-2.0, 2.0)))
-square = elementwise(np.square, lambda t, _y, x: t * 2 * x)
+square = elementwise(np.square, lambda t, _y, x: times(times(t, 2), x))
 reciprocal = elementwise(np.reciprocal, lambda t, y, _x: -(t * y) * y, domain=(0.5, 2.0))
 sqrt = elementwise(np.sqrt, lambda t, y, _x: t * 0.5 / y, domain=(0.2, 2.0), boundary=(Boundary((0.0,), (np.inf,)),))
 cbrt = elementwise(np.cbrt, lambda t, y, _x: t / (y * y) / 3, domain=(0.2, 2.0))

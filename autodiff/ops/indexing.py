@@ -13,6 +13,7 @@ from autodiff.core.assignment import READ, Step, Stored, Window, stored, viewed,
 from autodiff.core.backend import array_of, foreign, made
 from autodiff.core.errors import TracedIndexError, describe, user_line
 from autodiff.core.forward import Dual
+from autodiff.core.scaled import Scaled, add_into, plain
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.core.variable import Node, Variable
 from autodiff.ops.accumulate import add_at, selects_once
@@ -36,8 +37,13 @@ def _scatter_add(ct: Any, index: Any, shape: tuple[int, ...]) -> Any:
     return target
 
 
-def _scatter_into(target: Any, unchosen: Any, ct: Any, index: Any) -> None:
-    add_at(target, index, ct)
+def _scatter_into(target: Any, unchosen: Any, ct: Any, empty: bool, index: Any) -> None:
+    if type(ct) is Scaled and ct.ndim and is_basic(index):
+        add_into(target[index], ct, empty)
+    elif empty and selects_once(index):
+        target[index] = plain(ct)
+    else:
+        add_at(target, index, plain(ct))
     if unchosen is not None:
         unchosen[index] = False
 
@@ -136,9 +142,9 @@ def getitem(x: Any, index: Any) -> Any:
         y = x.primal[index]
         v = Variable(x.level, y, Node(_getitem, (x.node,), (None,), None, y.shape, x.node.dtype, {"index": index}))
         return viewed(v, x, Step("get", index)) if type(y) is np.ndarray and is_basic(index) else v
-    if type(x) is Dual and type(x.primal) is type(x.tangent) is np.ndarray and x.mask is None and not x.level.closed:
+    if type(x) is Dual and type(x.primal) is type(x.carried) is np.ndarray and x.mask is None and not x.level.closed:
         y = x.primal[index]
-        d = Dual(x.level, y, x.tangent[index])
+        d = Dual(x.level, y, x.carried[index])
         return viewed(d, x, Step("get", index)) if type(y) is np.ndarray and is_basic(index) else d
     if not isinstance(x, Tracer) or not is_basic(index) or _is_element(x, index):
         return _getitem(x, index=index) if not isinstance(x, Stored) else _read(x, index)

@@ -11,6 +11,7 @@ from autodiff.core import Operation, Sample, Spec, Tracer, implements, install_m
 from autodiff.core.assignment import READ, Step
 from autodiff.core.backend import made
 from autodiff.core.errors import describe
+from autodiff.core.scaled import add_into
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.products import as_array, matmul, swapped
 from autodiff.ops.shape import linked
@@ -35,9 +36,8 @@ def _embed(x: Any, offset: int, axis1: int, axis2: int, shape: tuple[int, ...]) 
     return y
 
 
-def _scatter(target: Any, unchosen: Any, ct: Any, **place: Any) -> None:
-    view = _diagonal_view(target, **place)
-    view += ct
+def _scatter(target: Any, unchosen: Any, ct: Any, empty: bool, **place: Any) -> None:
+    add_into(_diagonal_view(target, **place), ct, empty)
     if unchosen is not None:
         _diagonal_view(unchosen, **place)[...] = False
 

@@ -11,8 +11,8 @@ from autodiff.core.abstract import constant_like
 from autodiff.core.assignment import settled
 from autodiff.core.backend import HOST, foreign, mixed, released
 from autodiff.core.errors import DeviceError, DifferentiationError, describe, leaked_tracer
-from autodiff.core.reverse import expand
 from autodiff.core.spec import Spec, dtype_of, shape_of
+from autodiff.core.tangents import expand
 from autodiff.core.tracer import Tracer
 
 if TYPE_CHECKING:

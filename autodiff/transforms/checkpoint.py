@@ -14,7 +14,8 @@ from autodiff.core.batching import Batched, all_values
 from autodiff.core.errors import DifferentiationError
 from autodiff.core.forward import Dual
 from autodiff.core.level import active_levels, reopened
-from autodiff.core.reverse import Call, Node, Variable, call_nodes, next_seq, pull_back, push_forward, reachable
+from autodiff.core.reverse import Call, Node, Variable, call_nodes, next_seq, pull_back, reachable
+from autodiff.core.tangents import push_forward
 from autodiff.transforms._boundary import check_callable, settled_leaves
 
 if TYPE_CHECKING:

@@ -29,8 +29,9 @@ from autodiff.core.errors import (
 from autodiff.core.forward import Dual, ForwardLevel
 from autodiff.core.level import Traced
 from autodiff.core.linear import LinearLevel, LinearTracer, is_zero
-from autodiff.core.reverse import Call, ReverseLevel, Variable, expand, pull_back, push_forward, record_call
+from autodiff.core.reverse import Call, ReverseLevel, Variable, pull_back, record_call
 from autodiff.core.spec import Spec, dtype_of, is_inexact, shape_of
+from autodiff.core.tangents import expand, push_forward
 from autodiff.transforms._boundary import check_callable, settled_leaves, zero_like
 from autodiff.transforms._examples import Examples, differentiated, rebuild
 

@@ -12,8 +12,9 @@ from autodiff import tree
 from autodiff.core.backend import made, on_host
 from autodiff.core.batching import Batched, BatchLevel
 from autodiff.core.errors import DifferentiationError, MissingRuleError, describe
-from autodiff.core.reverse import pull_back, push_forward, reachable
+from autodiff.core.reverse import pull_back, reachable
 from autodiff.core.spec import dtype_of, is_inexact, shape_of
+from autodiff.core.tangents import push_forward
 from autodiff.transforms._boundary import check_callable, finish, pick_argnums
 from autodiff.transforms.forward import jvp
 from autodiff.transforms.reverse import Linearised, grad

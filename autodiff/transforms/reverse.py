@@ -14,8 +14,9 @@ from autodiff.core.backend import HOST, on_host, refuse_mixed_sweep
 from autodiff.core.errors import DifferentiationError, NonlinearError, describe
 from autodiff.core.linear import LinearLevel, LinearTracer
 from autodiff.core.memory import tell
-from autodiff.core.reverse import Node, ReverseLevel, Variable, pull_back, push_forward
+from autodiff.core.reverse import Node, ReverseLevel, Variable, pull_back
 from autodiff.core.spec import Spec, dtype_of, shape_of
+from autodiff.core.tangents import push_forward
 from autodiff.device import device_put
 from autodiff.transforms._boundary import (
     check_callable,
