@@ -121,6 +121,12 @@ def test_averages_and_their_transpose(case, include, dtype, layout):
     np.testing.assert_allclose(np.sum((gx * turned(other, layout)).astype(complex)), inner, rtol=0.02, atol=0.05)
 
 
+def test_average_of_float16_whose_sum_is_more_than_float16_holds():
+    x = np.full((1, 1, 4, 4), 60_000, np.float16)
+    np.testing.assert_array_equal(avg_pool2d(x, 2), np.full((1, 1, 2, 2), 60_000, np.float16))
+    np.testing.assert_array_equal(avg_pool2d(x, 3, stride=1, padding=1), x)
+
+
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 def test_all_orders_and_modes(layout):
     rng = np.random.default_rng(0)

@@ -91,7 +91,7 @@ def test_errors_of_softmax(function):
     for x in (np.ones((2, 3), int), np.ones(3) * 1j, [1, 2], np.array([True])):
         with pytest.raises(TypeError, match=rf"^{name}: expected real floating numbers, got .*convert with \.astype"):
             function(x)
-    with pytest.raises(np.exceptions.AxisError, match="axis 2 is out of bounds for array of dimension 2"):
+    with pytest.raises(np.exceptions.AxisError, match=rf"^{name}: axis 2 is out of bounds for array of dimension 2"):
         function(np.ones((2, 3)), 2)
     with pytest.raises(np.exceptions.AxisError, match="dimension 0"):
         function(np.float64(1))

@@ -375,6 +375,23 @@ def test_class_numbers_out_of_range(transform):
 # -- another library -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("ignore_index", [None, 3])
+def test_mean_of_more_float16_losses_than_float16_counts(ignore_index):
+    logits, classes = np.zeros((80_000, 4), np.float16), np.arange(80_000) % 4
+
+    def mean(logits):
+        return softmax_cross_entropy(logits, classes, ignore_index=ignore_index)
+
+    value, slopes = value_and_grad(mean)(logits)
+    assert (value.dtype, slopes.dtype) == (np.float16, np.float16)
+    assert float(value) == pytest.approx(np.log(4), rel=1e-3)
+    counted = 80_000 if ignore_index is None else 60_000
+    np.testing.assert_allclose(slopes[0], np.array([-0.75, 0.25, 0.25, 0.25]) / counted, atol=6e-8)
+    assert not slopes[3].any() or ignore_index is None
+    rows = np.full((80_000, 4), 0.25, np.float16)
+    assert float(softmax_cross_entropy(logits, rows)) == pytest.approx(np.log(4), rel=1e-3)
+
+
 def test_against_torch(rng):
     torch = pytest.importorskip("torch")
     for shape, axis in (((6, 4), 1), ((2, 5, 3, 4), 1)):

@@ -312,7 +312,7 @@ def _checked(name: str, x: Any, axis: int) -> tuple[Any, int]:
     x = x if hasattr(x, "dtype") else np.asarray(x)
     if dtype_of(x).kind != "f":
         raise TypeError(f"{name}: x must be real and floating, got {describe(x)}; convert with x.astype(np.float32).")
-    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
+    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim, name)
     if math.prod(shape_of(x)[:axis] + shape_of(x)[axis + 1 :]) < 1:
         raise ValueError(f"{name}: there must be at least one number for each channel, got {describe(x)}.")
     return x, axis

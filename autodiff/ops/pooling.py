@@ -270,7 +270,8 @@ def _average(x: Any, at: _Windows, count_include_pad: bool) -> Any:
         return package_for(x).avg_pool2d(x, *at, count_include_pad=count_include_pad)
     images = _channels_first(x, at.layout)
     counts = _counts(at, images.shape[2:], x, count_include_pad=count_include_pad)
-    return _channels_back((_padded_windows(images, at, 0).sum((4, 5)) / counts).astype(dtype_of(x)), at.layout)
+    wide = np.float32 if dtype_of(x) == np.float16 else None  # in which the sum may be more than its average
+    return _channels_back((_padded_windows(images, at, 0).sum((4, 5), wide) / counts).astype(dtype_of(x)), at.layout)
 
 
 def _spread(g: Any, at: _Windows, count_include_pad: bool, shape: tuple[int, ...]) -> Any:
@@ -278,16 +279,17 @@ def _spread(g: Any, at: _Windows, count_include_pad: bool, shape: tuple[int, ...
         return package_for(g).avg_pool2d_gradient(g, shape, *at, count_include_pad=count_include_pad)
     first = shape if at.layout == "NCHW" else (shape[0], shape[3], shape[1], shape[2])
     images = _channels_first(g, at.layout)
-    shares = (images / _counts(at, first[2:], g, count_include_pad=count_include_pad)).astype(dtype_of(g))  # type: ignore[arg-type]
+    shares = images / _counts(at, first[2:], g, count_include_pad=count_include_pad)  # type: ignore[arg-type]
     (above, below), (left, right) = at.padding
-    out = made(np.zeros, g, (*first[:2], first[2] + above + below, first[3] + left + right), dtype_of(g))
+    dtype = np.float32 if dtype_of(g) == np.float16 else dtype_of(g)
+    out = made(np.zeros, g, (*first[:2], first[2] + above + below, first[3] + left + right), dtype)
     rows, columns = images.shape[2:]
     for h in range(at.window[0]):
         for w in range(at.window[1]):
             out[
                 :, :, h : h + rows * at.stride[0] : at.stride[0], w : w + columns * at.stride[1] : at.stride[1]
             ][:, :, :rows, :columns] += shares  # fmt: skip
-    return _channels_back(out[:, :, above : above + first[2], left : left + first[3]].copy(), at.layout)
+    return _channels_back(out[:, :, above : above + first[2], left : left + first[3]].astype(dtype_of(g)), at.layout)
 
 
 _averaged: Operation = linear(

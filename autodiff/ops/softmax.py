@@ -103,7 +103,7 @@ def _along(name: str, x: Any, axis: int) -> tuple[Any, int]:
     x = array_of(x)
     if dtype_of(x).kind != "f":
         raise TypeError(f"{name}: expected real floating numbers, got {describe(x)}; convert with .astype(np.float32).")
-    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
+    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim, name)
     return (x if axis == x.ndim - 1 else np.moveaxis(x, axis, -1)), axis
 
 
@@ -375,6 +375,8 @@ def _checked(targets: Any, classes: int, ignore_index: int | None) -> tuple[Any,
 def _reduced(losses: Any, keep: Any, reduction: str) -> Any:
     if reduction == "none":
         return losses
+    if dtype_of(losses).char == "e":  # it holds neither the sum of a large batch nor the number of its rows
+        return _reduced(losses.astype(np.float32), keep, reduction).astype(np.float16)
     total = np.sum(losses)
     if reduction == "sum":
         return total
