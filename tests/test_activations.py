@@ -60,7 +60,6 @@ EXACT = {
 }
 POINTS = np.array([-7.5, -3.25, -1.5, -0.75, -0.125, 0.25, 0.875, 1.625, 3.5, 6.75])
 FUNCTIONS = list(EXACT)
-SMOOTH = (sigmoid, silu, softplus, gelu, gelu_tanh)
 DTYPES = ["float16", "float32", "float64", "longdouble"]
 
 

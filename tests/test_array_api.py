@@ -11,7 +11,6 @@ from autodiff import Spec, eval_shape, grad, jacfwd, jacrev, jvp
 from autodiff.core.errors import ConversionError
 
 A = np.array([[0.3, -0.7, 1.1], [2.0, 0.4, -1.6]])
-S = np.array([[2.0, 0.3], [0.3, 1.0]])
 
 # Names of the standard, version 2024.12, with their signatures where they take more than arrays.
 ONE = [
@@ -285,7 +284,7 @@ def test_questions_about_dtypes():
     assert xp.result_type(A.astype("f4"), 1.0, xp.int8) == np.float32
 
 
-# -- results that NumPy's functions of the same name do not give -------------------------------------------------
+# -- results that NumPy's functions of the same name do not give ---------------------------------------------
 
 
 def test_descending_order():
@@ -350,7 +349,7 @@ def test_unique():
     np.testing.assert_array_equal(x.ravel()[found.indices], found.values)
 
 
-# -- derivatives -------------------------------------------------------------------------------------------------
+# -- derivatives ---------------------------------------------------------------------------------------------
 
 PROGRAMS = {
     "statistics": lambda x: xp.std(x, axis=1, correction=1) + xp.var(x) * xp.mean(x, keepdims=True)[0],

@@ -15,7 +15,6 @@ from tests import cupy_stand_in
 from tests.device_array import DeviceArray, put
 
 X = np.array([0.3, 0.7, 1.2])
-A = np.array([[2.0, 0.3, 0.1], [0.0, 1.5, 0.2], [0.4, 0.0, 1.1]])
 
 
 @pytest.fixture

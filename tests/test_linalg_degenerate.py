@@ -9,7 +9,6 @@ from autodiff import grad, hessian, jacfwd, jacrev, jvp, vjp
 from tests.product_checks import draw
 
 RNG = np.random.default_rng(17)
-EPS = np.finfo(float).eps
 
 
 def orthogonal(n):

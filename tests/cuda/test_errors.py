@@ -13,7 +13,6 @@ from kernels.cuda import arrays, launch
 X, W = np.ones((1, 2, 4, 4), np.float32), np.ones((2, 2, 2, 2), np.float32)
 ROWS, LABELS = np.ones((3, 4), np.float32), np.array([0, 1, 2])
 C, INDEX = np.ones(2, np.float32), np.zeros((1, 2, 2, 2), np.int32)
-PAIRS = ((2, 2), (2, 2))
 # Arguments of each kernel, arrays as names of what it calls them.
 CALLS = {
     "argmax": {"x": ROWS},

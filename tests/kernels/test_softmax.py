@@ -155,9 +155,7 @@ def test_losses_probabilities_and_gradients(shape, dtype, ignore, rng):
     close(gradient, weights[:, None] * (probabilities - hot), dtype, scale=4)
 
 
-@pytest.mark.parametrize(
-    "kind", ["uint8", ">i4"] if SIMULATED else ["int8", "uint8", "int16", "uint32", "int32", "int64", "uint64", ">i4"]
-)
+@pytest.mark.parametrize("kind", KINDS[:2] if SIMULATED else KINDS)
 def test_labels_of_every_integer_dtype(kind, rng):
     x, labels = rng.standard_normal((9, 4)), rng.integers(0, 4, 9)
     expected = softmax_cross_entropy(x, labels)
