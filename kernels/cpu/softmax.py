@@ -15,6 +15,7 @@ __all__ = ["log_softmax", "softmax", "softmax_cross_entropy", "softmax_cross_ent
 
 GRAIN = 1 << 14  # items that are worth a thread of their own
 LANES = 16
+NARROW = 64  # columns up to which rows lie side by side: a vector holds one column of many rows
 
 
 @kernel
@@ -79,7 +80,94 @@ def shifted(row, highest, rest, out):
 
 
 @kernel
+def side_by_side(x, columns, start, stop, block, highest, total):
+    """Write exp(row - its largest item) of rows [start, stop), one column of all after the other; and their sums.
+
+    There are at most LANES rows; the last stands for those that are missing.
+    """
+    for i in range(LANES):
+        row = x[min(start + i, stop - 1) * columns : (min(start + i, stop - 1) + 1) * columns]
+        for j in range(columns):
+            block[j * LANES + i] = row[j]
+    highest[:] = block[:LANES]
+    for j in range(1, columns):
+        part = block[j * LANES : (j + 1) * LANES]
+        for i in range(part.size):
+            highest[i] = highest[i] if highest[i] >= part[i] else part[i]
+    total[:] = 0
+    for j in range(columns):
+        part = block[j * LANES : (j + 1) * LANES]
+        for i in range(part.size):
+            part[i] = elementary.exp(part[i] - highest[i])
+        for i in range(part.size):
+            total[i] += part[i]
+
+
+@kernel
+def scaled_rows(block, columns, total, start, stop, y):
+    """Write the rows that lie side by side, each divided by its total."""
+    for i in range(total.size):
+        total[i] = total.dtype.type(1) / total[i]
+    for j in range(columns):
+        part = block[j * LANES : (j + 1) * LANES]
+        for i in range(part.size):
+            part[i] *= total[i]
+    for i in range(stop - start):
+        out = y[(start + i) * columns : (start + i + 1) * columns]
+        for j in range(columns):
+            out[j] = block[j * LANES + i]
+
+
+@kernel
+def room(x, columns):
+    return np.empty(columns * LANES, x.dtype), np.empty(LANES, x.dtype), np.empty(LANES, x.dtype)
+
+
+@kernel
+def narrow_softmax_rows(start, stop, x, columns, y):
+    block, highest, total = room(x, columns)
+    for first in range(start, stop, LANES):
+        last = min(first + LANES, stop)
+        side_by_side(x, columns, first, last, block, highest, total)
+        scaled_rows(block, columns, total, first, last, y)
+
+
+@kernel
+def narrow_log_softmax_rows(start, stop, x, columns, y):
+    block, highest, total = room(x, columns)
+    for first in range(start, stop, LANES):
+        last = min(first + LANES, stop)
+        side_by_side(x, columns, first, last, block, highest, total)
+        for i in range(total.size):
+            total[i] = elementary.log(total[i])
+        for i in range(first, last):
+            shifted(x[i * columns : (i + 1) * columns], highest[i - first], total[i - first],
+                    y[i * columns : (i + 1) * columns])  # fmt: skip
+
+
+@kernel
+def narrow_cross_entropy_rows(start, stop, x, columns, labels, ignore, loss, y):
+    block, highest, total = room(x, columns)
+    logarithm = np.empty(LANES, x.dtype)
+    for first in range(start, stop, LANES):
+        last = min(first + LANES, stop)
+        side_by_side(x, columns, first, last, block, highest, total)
+        for i in range(logarithm.size):
+            logarithm[i] = elementary.log(total[i])
+        scaled_rows(block, columns, total, first, last, y)
+        for i in range(first, last):
+            if labels[i] == ignore:
+                loss[i] = 0
+                y[i * columns : (i + 1) * columns] = 0
+            else:
+                loss[i] = (highest[i - first] - x[i * columns + labels[i]]) + logarithm[i - first]
+
+
+@kernel
 def softmax_rows(start, stop, x, columns, y):
+    if columns <= NARROW:
+        narrow_softmax_rows(start, stop, x, columns, y)
+        return
     for i in range(start, stop):
         row, out = x[i * columns : (i + 1) * columns], y[i * columns : (i + 1) * columns]
         total = exponentials(row, largest(row), out)
@@ -88,6 +176,9 @@ def softmax_rows(start, stop, x, columns, y):
 
 @kernel
 def log_softmax_rows(start, stop, x, columns, y):
+    if columns <= NARROW:
+        narrow_log_softmax_rows(start, stop, x, columns, y)
+        return
     for i in range(start, stop):
         row = x[i * columns : (i + 1) * columns]
         highest = largest(row)
@@ -98,6 +189,9 @@ def log_softmax_rows(start, stop, x, columns, y):
 @kernel
 def cross_entropy_rows(start, stop, x, columns, labels, ignore, loss, y):
     """Loss and probabilities of rows [start, stop), both 0 where the label is `ignore`."""
+    if columns <= NARROW:
+        narrow_cross_entropy_rows(start, stop, x, columns, labels, ignore, loss, y)
+        return
     for i in range(start, stop):
         row, out = x[i * columns : (i + 1) * columns], y[i * columns : (i + 1) * columns]
         if labels[i] == ignore:
@@ -125,6 +219,20 @@ def cross_entropy_gradient_rows(start, stop, probabilities, columns, labels, ign
             continue
         gradient_row(probabilities[i * columns : (i + 1) * columns], weights[i], out)
         out[labels[i]] -= weights[i]
+
+
+@kernel
+def first_wrong(labels, classes, may_ignore, ignore):
+    """Position of the first label that is no class; their number if there is none."""
+    wrong = 0
+    for i in range(labels.size):
+        wrong += (labels[i] < 0 or labels[i] >= classes) and not (may_ignore and labels[i] == ignore)
+    if wrong == 0:
+        return labels.size
+    for i in range(labels.size):
+        if (labels[i] < 0 or labels[i] >= classes) and not (may_ignore and labels[i] == ignore):
+            return i
+    return labels.size
 
 
 def _rows(name: str, x: Any) -> tuple[int, int]:
@@ -267,13 +375,14 @@ def _labels(name: str, labels: Any, logits: Any, ignore_index: int | None) -> An
         raise ValueError(f"{name}: expected logits (N, K) and labels (N,), got {logits.shape} and {labels.shape}")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
-    wrong = (labels < 0) | (labels >= logits.shape[1])
-    if ignore_index is not None:
-        wrong &= labels != ignore_index
-    if wrong.any():
-        first = int(np.argmax(wrong))
+    if labels.dtype.itemsize == 8 and labels.dtype.kind == "u":  # beyond int64 they would come out negative
+        found = np.ascontiguousarray(np.minimum(labels, np.iinfo(np.int64).max), np.int64)
+    else:
+        found = np.ascontiguousarray(labels, np.int64)
+    first = first_wrong(found, logits.shape[1], ignore_index is not None, -1 if ignore_index is None else ignore_index)
+    if first < len(found):
         raise IndexError(
             f"{name}: label {labels[first]} at position {first} is out of range for {logits.shape[1]} classes; "
             "mark rows to leave out with ignore_index="
         )
-    return np.ascontiguousarray(labels, np.int64)
+    return found
