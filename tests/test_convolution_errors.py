@@ -90,6 +90,13 @@ def test_numbers_must_be_integers(argument, value):
         ops.conv2d(X, W, **{argument: value})
 
 
+def test_what_is_missing_is_named():
+    with pytest.raises(TypeError, match=r"^conv2d: x must be an array, got None"):
+        ops.conv2d(None, W)
+    with pytest.raises(TypeError, match=r"^conv_transpose2d: w must be an array, got None"):
+        ops.conv_transpose2d(X, None)
+
+
 def test_errors_of_conv1d():
     x, w = np.ones((2, 3, 9)), np.ones((4, 3, 3))
     for args, arguments, message in (

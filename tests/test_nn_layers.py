@@ -154,6 +154,10 @@ def test_conv2d_refuses():
         match=r"Conv2d\(4 -> 6, 3x3\): expected 4 channels, but the input float32\[1,3,8,8\] has 3 channels on axis 1",
     ):
         layer(np.ones((1, 3, 8, 8), F32))
+    with pytest.raises(ValueError, match=r"has 8 channels on axis 1; if they lie on axis 3, say layout='NHWC'\."):
+        layer(np.ones((1, 8, 8, 4), F32))
+    with pytest.raises(ValueError, match=r"has 8 channels on axis -1; if they lie on axis 1, say layout='NCHW'\."):
+        nn.Conv2d(4, 6, 3, layout="NHWC", rng=0)(np.ones((1, 4, 8, 8), F32))
     with pytest.raises(
         ValueError, match=r"Conv2d\(4 -> 6, 3x3\): the input must have four axes, NCHW, but it is float32"
     ):

@@ -420,6 +420,8 @@ def _floats(name: str, *arrays: Any) -> list[Any]:
     """Return images, filters and bias as arrays; refuse integers, whose products would overflow or be cut off."""
     found = [x if x is None else as_array(x) for x in arrays]
     for argument, x in zip(("x", "w", "bias"), found, strict=True):
+        if x is None and argument != "bias":
+            raise TypeError(f"{name}: {argument} must be an array, got None.")
         if x is not None and x.dtype.kind not in "fc":
             fitting = next((y.dtype for y in found if y is not None and y.dtype.kind in "fc"), np.dtype(np.float32))
             raise TypeError(

@@ -116,6 +116,8 @@ def check_features(layer: str, x: Any, axis: int, want: int, what: str = "featur
         hint = ""
         if len(shape) > 2 and axis == -1 and np.prod(shape[1:]) == want:
             hint = "; put a Flatten in front"
+        if len(shape) == 4 and what == "channels" and shape[3 if axis == 1 else 1] == want:
+            hint = f"; if they lie on axis {3 if axis == 1 else 1}, say layout='{'NHWC' if axis == 1 else 'NCHW'}'"
         raise ValueError(f"{layer}: expected {want} {what}, but the input {describe(x)} has {got}{hint}.")
 
 
