@@ -97,6 +97,8 @@ def run_all(options: argparse.Namespace) -> int:
             print_table(f"{entry.id}: {entry.name} ({results[-1].seconds:.1f} s)", results[-1].rows)
             if run.data:
                 print(f"Data: {run.data}")
+            for what in run.missing:
+                print(f"Not found: {what}")
             for path in run.pictures:
                 print(f"Picture: {path}")
             if options.record:

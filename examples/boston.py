@@ -36,6 +36,7 @@ def houses(run: Run) -> tuple[Any, Any]:
         from mlxtend.data import boston_housing_data
     except ImportError:
         run.data = "made up: Boston housing needs the package mlxtend"
+        run.lacks("Boston housing: pip install mlxtend")
         x = np.random.default_rng(0).normal(size=(506, FEATURES))
         y = 22 + x @ np.linspace(-2, 2, FEATURES) + np.abs(x[:, 0])
     else:

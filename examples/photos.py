@@ -23,8 +23,8 @@ def colour_photos(run: Run, train: int = 50_000, test: int = 10_000) -> ImageSet
     if not run.smoke:
         try:
             photos = load_cifar10(run.data_dir, train=train, test=test)
-        except FileNotFoundError:
-            pass
+        except FileNotFoundError as error:
+            run.lacks(str(error).replace("data_dir", "--data-dir"))
         else:
             run.data = f"{photos.name}, {len(photos.train_labels):,} + {len(photos.test_labels):,} photos"
             return photos

