@@ -299,8 +299,10 @@ def mask_r_cnn(run: Run) -> list[Row]:
     silent = grad(lambda out: np.sum(np.sin(out[np.arange(3), [0, 1, 0]])))(rng.normal(size=(3, 2, 4, 4)))
     with run.picture(ncols=4, figsize=(8, 2.4)) as axes:
         for i, ax in enumerate(axes):
-            ax.imshow(painted[i // 2] if i % 2 else unseen[i // 2, 0], cmap="gray")
-            ax.set(title="mask" if i % 2 else "region", xticks=[], yticks=[])
+            shown, low, high = (painted, 0, 1) if i % 2 else (unseen[:, 0], unseen.min(), unseen.max())
+            ax.imshow(shown[i // 2], cmap="gray", vmin=low, vmax=high)  # one scale: a square fills its region
+            name = ("square", "disc")[test.labels[i // 2]]
+            ax.set(title=f"{'mask' if i % 2 else 'region'} of a {name}", xticks=[], yticks=[])
             ax.grid(visible=False)
     return [
         agreement("alignment is exact on a plane", roi_align(plane, box, 4)[0], exact),

@@ -112,8 +112,8 @@ WHY = "other initial weights and another order; of 10,000 images the standard er
 @program("ekman/K1")
 def on_layers(run: Run) -> list[Row]:
     """Loss and accuracy by epoch, beside the text's; its random numbers are another library's."""
-    most = None if run.full else 20_000
-    records = learn(run, CONFIGURATIONS[0], run.length(1, EPOCHS), most)
+    most = None if run.full else 7_000
+    records = learn(run, CONFIGURATIONS[0], run.length(3, EPOCHS), most)
     note = "other numbers drawn" if most is None else f"other numbers drawn, of {most:,} images"
     rows = []
     for i, (reported, record) in enumerate(zip(K1_REPORTED, records, strict=False), start=1):
