@@ -30,7 +30,8 @@ HEAD = """# Results
 What the texts report and what these programs measure. `python -m examples run ID --record` (with `--full --seed 0 1 2`
 for networks) measures a row anew, `python -m examples report` writes this page from `measured.json`; do not edit it.
 
-Status: **met** - the same digits, formulas that agree, or a target that the mean of at least three seeds reaches;
+Status: **met** - the same digits, formulas that agree, figures of chance (the text gives no seed) that lie where ours
+do, as the remark says, or a target that the mean of at least three seeds reaches;
 **reached** - a target too, but by fewer than three seeds; **short** - a network that has only been trained for a
 shorter time than in its text, or on less, which counts for nothing; **compared** - beside the text's figure, where the
 question is not quite the same; **shown** - the text reports no figure; **missed** - ours is worse than the text's.
@@ -76,14 +77,14 @@ class Record:
         """What the page says about the system."""
         rows = self.rows
         verdicts = {row.verdict for row in rows} - {"text wrong"}
+        targets = any(row.has_target for row in rows)
         if self.kind == "network":
-            targets = any(row.has_target for row in rows)
             if targets and len(self.results) < SEEDS:
                 verdicts.add("reached")
             if any(row.reported and row.value is not None and not row.has_target for row in rows):
                 verdicts.add("short")
-            if not targets and "compared" in verdicts:
-                verdicts.discard("met")  # tables may agree, but what the network reaches is another question
+        if "compared" in verdicts and (self.kind == "exact" or (self.kind == "network" and not targets)):
+            verdicts.discard("met")  # digits that are not all checked; tables that agree beside a result that does not
         best = min(verdicts, key=RANKS.index, default="shown")
         wrong = any(row.wrong is not None for row in rows)
         return best if not wrong else "text wrong" if best == "shown" else f"{best}, text wrong"
