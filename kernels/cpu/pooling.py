@@ -191,7 +191,27 @@ def max_pool2d_gradient(
 def max_pool2d_gather(t: Any, index: Any, layout: str = "NCHW") -> Any:
     """Return the items of images `t` at the positions `index`: the tangent of `max_pool2d`.
 
-    The positions are not checked: they have to be those of `max_pool2d` for images of this shape.
+    Parameters
+    ----------
+    t
+        Images (N, C, H, W), or (N, H, W, C) in layout NHWC; float32 or float64.
+    index
+        The second result of `max_pool2d` for images of this shape. Where it points is not checked: a position outside
+        its image leads to memory that is not ours.
+    layout
+        `"NCHW"` or `"NHWC"`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `index` and the dtype of `t`.
+
+    Raises
+    ------
+    TypeError
+        If `t` is neither float32 nor float64.
+    ValueError
+        If `index` is not int32, or the images have other numbers.
 
     Examples
     --------
@@ -235,6 +255,16 @@ def avg_pool2d(
         As in `max_pool2d`.
     count_include_pad
         Divide by the number of items of the padded image under the window instead of those of the image.
+
+    Returns
+    -------
+    ndarray
+        (N, C, OH, OW) or (N, OH, OW, C), as in `max_pool2d`, of the dtype of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `max_pool2d`.
 
     Examples
     --------
@@ -286,6 +316,25 @@ def avg_pool2d_gradient(
     count_include_pad: bool = False,
 ) -> Any:
     """Return the transpose of `avg_pool2d`: the adjoint of images of `input_shape`.
+
+    Parameters
+    ----------
+    g
+        Adjoint of the result of `avg_pool2d`, float32 or float64.
+    input_shape
+        Shape of the images, in the layout.
+    window, stride, padding, layout, count_include_pad
+        As in `avg_pool2d`.
+
+    Returns
+    -------
+    ndarray
+        Array of `input_shape`, of the dtype of `g`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `max_pool2d`; also if `g` does not have the shape of the result.
 
     Examples
     --------

@@ -348,6 +348,16 @@ def softmax_cross_entropy_gradient(
     probabilities, labels, ignore_index
         As `softmax_cross_entropy` returned and took them.
 
+    Returns
+    -------
+    ndarray
+        (N, K), of the dtype of the probabilities.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `softmax_cross_entropy`; a ValueError also if `weights` has another shape or dtype.
+
     Examples
     --------
     >>> softmax_cross_entropy_gradient(np.array([2.0]), np.array([[0.25, 0.75]]), np.array([1]))
