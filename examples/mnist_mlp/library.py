@@ -73,13 +73,18 @@ CONFIGURATIONS = (
 )
 
 
-def learn(run: Run, which: Configuration, epochs: int, most: int | None = None) -> list[dict[str, float]]:
-    """Train a configuration; return accuracy and loss, in training and on the test set, after each epoch."""
+def prepared(run: Run, most: int | None) -> tuple[Any, Any, Any, Any]:
+    """Standardised digits and their labels, to learn from (so many at most) and to test on."""
     x, labels, x_test, test_labels = standardised(digits(run))
-    x, x_test = x.astype(np.float32), x_test.astype(np.float32)
     if most is not None and len(x) > most:
         x, labels = x[:most], labels[:most]
         run.data += f", the first {most:,}"
+    return x.astype(np.float32), labels, x_test.astype(np.float32), test_labels
+
+
+def learn(run: Run, which: Configuration, data: tuple[Any, Any, Any, Any], epochs: int) -> list[dict[str, float]]:
+    """Train a configuration; return accuracy and loss, in training and on the test set, after each epoch."""
+    x, labels, x_test, test_labels = data
     records = []
 
     def after(record: dict[str, float], model: Any) -> None:
@@ -113,7 +118,7 @@ WHY = "other initial weights and another order; of 10,000 images the standard er
 def on_layers(run: Run) -> list[Row]:
     """Loss and accuracy by epoch, beside the text's; its random numbers are another library's."""
     most = None if run.full else 7_000
-    records = learn(run, CONFIGURATIONS[0], run.length(3, EPOCHS), most)
+    records = learn(run, CONFIGURATIONS[0], prepared(run, most), run.length(3, EPOCHS))
     note = "other numbers drawn" if most is None else f"other numbers drawn, of {most:,} images"
     rows = []
     for i, (reported, record) in enumerate(zip(K1_REPORTED, records, strict=False), start=1):
@@ -134,10 +139,10 @@ def on_layers(run: Run) -> list[Row]:
 def five_configurations(run: Run) -> list[Row]:
     """The error of each configuration on the test set."""
     epochs = run.length(3, EPOCHS)
-    most = None if run.full else 800
+    data = prepared(run, None if run.full else 800)
     curves, rows = {}, []
     for which in CONFIGURATIONS:
-        records = learn(run, which, epochs, most)
+        records = learn(run, which, data, epochs)
         curves[which.name] = [record["validation_accuracy"] for record in records]
         error = 100 * (1 - curves[which.name][-1])
         note = f"epoch {epochs} of {EPOCHS}"
