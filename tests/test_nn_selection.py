@@ -140,6 +140,7 @@ def test_random_points_of_a_seed():
     assert ten[:4] == four
     assert ten != list(sample(10, rng=8, **spaces))
     assert {point["hidden"] for point in ten} <= {16, 32, 64}
+    assert list(sample(1, rng=0, count=[7])) == [{"count": 7}]
     assert next(sample(3, rng=0, own=lambda rng: rng.integers(5, 6))) == {"own": 5}
 
 
@@ -280,7 +281,11 @@ def test_training_that_fails_is_a_trial_too():
     assert found[0].failure.startswith("fit: ")
     assert found.best == {"rate": 0.1}
     assert str(found).splitlines()[1].endswith("failed")
-    nothing = Trials([Trial({"x": 1}, 0, {"score": math.nan}, failure="the loss is inf")])
+    assert found[0].measures == {}
+    assert found.monitor == "loss"
+    assert [one.count for one in found.summary()] == [1, 1]
+    nothing = Trials([Trial({"x": 1}, 0, {}, failure="the loss is inf")])
+    assert nothing.names == ["x", "seed", "score", "seconds"]
     with pytest.raises(ValueError, match="score is not a number in any of them; the first of 1 failures: the loss is"):
         _ = nothing.best
     assert "failed" in str(nothing)

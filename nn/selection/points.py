@@ -154,7 +154,7 @@ def integers(low: int, high: int) -> Draw:
     return _range("integers", least, most)
 
 
-def sample(count: int, *, rng: np.random.Generator | int, **spaces: Sequence[Any] | Draw) -> Iterator[Point]:
+def sample(count: int, /, *, rng: np.random.Generator | int, **spaces: Sequence[Any] | Draw) -> Iterator[Point]:
     """Draw random points, one after the other.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any
@@ -39,7 +38,7 @@ def trials(train: Train, points: Iterable[Point], *, seeds: Sequence[int] = (0,)
     Yields
     ------
     Trial
-        A trial. If training fails because a loss or gradient is not finite, its measures are NaN.
+        A trial. If training fails because a loss or gradient is not finite, it has no measures, but says why.
 
     Raises
     ------
@@ -61,17 +60,16 @@ def trials(train: Train, points: Iterable[Point], *, seeds: Sequence[int] = (0,)
 
 
 def _trials(train: Train, points: Iterable[Point], seeds: Sequence[int]) -> Iterator[Trial]:
-    measured = ["score"]
     for point in points:
         if "seed" in point:
             raise ValueError("trials: seed is no hyper-parameter; give seeds=[0, 1, 2].")
         for seed in seeds:
-            start, failure = time.perf_counter(), ""
+            start = time.perf_counter()
+            measures, failure = {}, ""
             try:
                 measures = measures_of("trials", train(**point, seed=seed))
-                measured = list(measures)
             except NonFiniteError as error:  # a rate that is too high is a result of a search
-                measures, failure = dict.fromkeys(measured, math.nan), str(error)
+                failure = str(error)
             yield Trial(dict(point), seed, measures, time.perf_counter() - start, failure)
 
 
@@ -85,14 +83,9 @@ def _all(
     try:
         for trial in trials(train, points, seeds=seeds):
             done.append(trial)
-            bar.tick(", ".join(f"{key} {value:.4g}" for key, value in trial.measures.items()))
+            bar.tick(", ".join(f"{key} {value:.4g}" for key, value in trial.measures.items()) or "failed")
     finally:
         bar.close()
-    # A failure that came first did not know the names of what is measured.
-    names = next((list(trial.measures) for trial in done if not trial.failure), None)
-    if names is not None:
-        done = [t if not t.failure else Trial(t.point, t.seed, dict.fromkeys(names, math.nan), t.seconds, t.failure)
-                for t in done]  # fmt: skip
     return Trials(done, monitor, mode)
 
 

@@ -30,7 +30,7 @@ class Trial:
     seed : int
         Of the random numbers.
     measures : dict of float
-        What was measured, by name; ``"score"``, if only a number was returned. NaN if training failed.
+        What was measured, by name; ``"score"``, if only a number was returned. Empty if training failed.
     seconds : float
         By the clock.
     failure : str
@@ -93,7 +93,7 @@ class Trials(Sequence[Trial]):
     def __init__(self, trials: Sequence[Trial], monitor: str = "", mode: str = "") -> None:
         if not trials:
             raise ValueError("Trials: there are none.")
-        names = list(dict.fromkeys(name for trial in trials for name in trial.measures))
+        names = _measured(trials) or [monitor or SCORE]
         monitor = monitor or names[0]
         if monitor not in names:
             raise KeyError(f"Trials: {monitor!r} is not measured; what is: {', '.join(names)}")
@@ -136,7 +136,7 @@ class Trials(Sequence[Trial]):
     @property
     def measures(self) -> list[str]:
         """The names of what was measured."""
-        return list(dict.fromkeys(name for trial in self.trials for name in trial.measures))
+        return _measured(self.trials) or [self.monitor]
 
     # -- the best ----------------------------------------------------------------------------------------------
 
@@ -220,6 +220,10 @@ class Trials(Sequence[Trial]):
         from nn.selection.drawing import draw_trials
 
         return draw_trials(self, path, title)
+
+
+def _measured(trials: Sequence[Trial]) -> list[str]:
+    return list(dict.fromkeys(name for trial in trials for name in trial.measures))
 
 
 def _key(value: Any) -> Any:
