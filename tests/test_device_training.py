@@ -272,6 +272,10 @@ def test_metrics_of_outputs_there():
     for name in ("mean_squared_error", "mean_absolute_error"):
         f = getattr(nn.metrics, name)
         np.testing.assert_allclose(f(put(y), put(2 * y)), f(y, 2 * y))
+    assert nn.metrics.roc_auc(put(y[:, 0]), put(t == 1)) == nn.metrics.roc_auc(y[:, 0], t == 1)
+    for there, here in zip(nn.metrics.roc_curve(put(y[:, 0]), put(t == 1)), nn.metrics.roc_curve(y[:, 0], t == 1),
+                           strict=True):  # fmt: skip
+        np.testing.assert_array_equal(there._host, here)
 
 
 def test_outputs_stay_where_the_model_is():
