@@ -117,6 +117,16 @@ def test_bad_arguments(tmp_path):
         run(epochs=1.5)
     with pytest.raises(TypeError, match=r"fit: checkpoint_every must be an integer, not 2\.5"):
         run(checkpoint="f", checkpoint_every=2.5)
+    with pytest.raises(TypeError, match=r"fit: optimizer is the class SGD; make one, such as SGD\(0\.01\)"):
+        run(optimizer=nn.SGD)
+    with pytest.raises(
+        TypeError, match=r"fit: loss must take \(model, batch, .*'train'\. .* nn\.Supervised\(criterion\)"
+    ):
+        run(loss=nn.losses.cross_entropy)
+    supervised = nn.Supervised(nn.losses.cross_entropy)
+    for data, what in ((small_data().arrays, r"float64\[50,4\]"), (Batches(*examples()[:1]), "1 values")):
+        with pytest.raises(ValueError, match=rf"Supervised: a batch is \(inputs, targets\), but this one is {what}"):
+            run(data, loss=supervised)
     with pytest.raises(ValueError, match=r"resume=True needs a file: checkpoint='last\.safetensors'"):
         run(resume=True)
     with pytest.raises(ValueError, match="checkpoint_every needs a file"):

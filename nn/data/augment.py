@@ -68,8 +68,8 @@ def random_shift(pixels: int = 2) -> Augmentation:
 
     Raises
     ------
-    ValueError
-        If `pixels` is negative.
+    TypeError, ValueError
+        If `pixels` is no integer, or negative.
 
     Examples
     --------
@@ -77,6 +77,8 @@ def random_shift(pixels: int = 2) -> Augmentation:
     >>> images.shape
     (1, 1, 3, 3)
     """
+    if not isinstance(pixels, int | np.integer):
+        raise TypeError(f"random_shift: pixels must be an integer, not {pixels!r}.")
     if pixels < 0:
         raise ValueError(f"random_shift: pixels must not be negative, not {pixels}.")
 

@@ -116,6 +116,8 @@ class Batches:
         shapes = [array.shape for array in self.arrays]
         if any(not shape for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
             raise ValueError(f"Batches: the arrays must have the same number of rows, but their shapes are {shapes}.")
+        if not isinstance(batch_size, int | np.integer):
+            raise TypeError(f"Batches: batch_size must be an integer, not {batch_size!r}.")
         if batch_size < 1:
             raise ValueError(f"Batches: batch_size must be positive, not {batch_size}.")
         self.batch_size = batch_size

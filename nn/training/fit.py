@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,7 @@ def fit(
     path = None if checkpoint is None else Path(checkpoint)
     _check(epochs, path, checkpoint_every, resume, rng)
     _check_place(path)
+    _check_functions(loss, optimizer)
     if getattr(validation, "shuffle", False) or getattr(validation, "augment", None):
         raise ValueError(
             "fit: validation must be neither shuffled nor augmented; make it with Batches(..., shuffle=False)."
@@ -153,6 +155,23 @@ def fit(
             loop.obey()
     best = run.watch.model if run.watch is not None else None
     return FitResult(run.model if best is None else best, run.opt_state, run.history, run.stop or "epochs")
+
+
+def _check_functions(loss: Callable[..., Any], optimizer: Any) -> None:
+    """Refuse a loss of outputs and targets, and an optimiser that has not been made yet."""
+    if isinstance(optimizer, type):
+        raise TypeError(
+            f"fit: optimizer is the class {optimizer.__name__}; make one, such as {optimizer.__name__}(0.01)."
+        )
+    try:
+        inspect.signature(loss).bind(None, None, train=True, rng=None)
+    except ValueError:  # it does not tell what it takes
+        return
+    except TypeError as error:
+        raise TypeError(
+            f"fit: loss must take (model, batch, *, train, rng): {error}. Of a criterion such as "
+            "nn.losses.cross_entropy, nn.Supervised(criterion) makes such a loss."
+        ) from None
 
 
 def _check_place(path: Path | None) -> None:

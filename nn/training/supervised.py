@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from autodiff.core.errors import describe
 from nn.module import apply
 
 if TYPE_CHECKING:
@@ -42,7 +43,14 @@ class Supervised:
         self, model: Any, batch: Any, *, train: bool, rng: np.random.Generator | None = None
     ) -> tuple[Any, Any]:
         """Return the loss and the model with its new state."""
-        inputs, targets = batch
+        try:
+            inputs, targets = batch
+        except ValueError:
+            what = f"{len(batch)} values" if isinstance(batch, (tuple, list)) else describe(batch)
+            raise ValueError(
+                f"Supervised: a batch is (inputs, targets), but this one is {what}; nn.data.Batches(x, y) makes such "
+                "batches."
+            ) from None
         outputs, new_model = apply(model, inputs, train=train, rng=rng)
         value = self.criterion(outputs, targets)
         if train and self.penalty is not None:
