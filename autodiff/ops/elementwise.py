@@ -22,7 +22,7 @@ from autodiff.core import (
     install_method,
     install_operator,
 )
-from autodiff.core.scaled import added, negated, subtracted, times
+from autodiff.core.scaled import added, negated, subtracted, times, twice
 from autodiff.core.spec import dtype_of
 from autodiff.ops.kinks import jump
 
@@ -54,7 +54,10 @@ subtract = elementwise(
     ),
 )
 multiply = elementwise(
-    np.multiply, lambda t, _y, _a, b: times(t, b), lambda t, _y, a, _b: times(t, a), linear_args=(0, 1)
+    np.multiply,
+    lambda t, _y, _a, b: t * b if type(t) is type(b) else times(t, b),  # two arrays need no second look
+    lambda t, _y, a, _b: t * a if type(t) is type(a) else times(t, a),
+    linear_args=(0, 1),
 )
 divide = elementwise(
     np.divide,
@@ -87,7 +90,7 @@ _PRODUCTS: dict[int, Callable[[Any], Any]] = {
 def _constant_power(t: Any, a: Any, b: Any) -> Any:
     """``t * b * a**(b - 1)`` for a known number `b`; in single expressions, whose temporaries NumPy reuses."""
     if b == 2:
-        return times(times(t, 2), a)
+        return twice(t, a)
     if b == 1:
         return t
     if b == 0:
@@ -172,7 +175,7 @@ power = elementwise(
     ),
 )
 float_power = elementwise(np.float_power, _power_base, _power_exponent, domain=((0.5, 2.0), (-2.0, 2.0)))
-square = elementwise(np.square, lambda t, _y, x: times(times(t, 2), x))
+square = elementwise(np.square, lambda t, _y, x: twice(t, x))
 reciprocal = elementwise(np.reciprocal, lambda t, y, _x: -(t * y) * y, domain=(0.5, 2.0))
 sqrt = elementwise(np.sqrt, lambda t, y, _x: t * 0.5 / y, domain=(0.2, 2.0), boundary=(Boundary((0.0,), (np.inf,)),))
 cbrt = elementwise(np.cbrt, lambda t, y, _x: t / (y * y) / 3, domain=(0.2, 2.0))
