@@ -129,11 +129,15 @@ class Outcome:
 
 
 PERIOD = 2e-2
-"""Seconds: every figure is the mean over as many calls. Idle threads of OpenMP spin for milliseconds."""
+"""Seconds: every figure is the mean over as many calls."""
+
+REST = 1e-1
+"""Seconds before a contender's turn with several threads: those of OpenMP and OpenBLAS spin on for tens of
+milliseconds after their last work, and would take a processor from whoever comes next."""
 
 
-def measure(case: KernelCase, rounds: int) -> Outcome:
-    """Check every contender, warm it up, and time all of them in turn."""
+def measure(case: KernelCase, rounds: int, rest: float = 0.0) -> Outcome:
+    """Check every contender, and time all of them in turn, each after a rest and a time to warm up."""
     import gc
     import time
 
@@ -151,8 +155,8 @@ def measure(case: KernelCase, rounds: int) -> Outcome:
         gc.collect()
         turns.append(turns.pop(0))  # nobody always runs behind the same one
         for name, run in turns:
-            # Its data come back into the cache, and the threads of the contender before go to sleep.
-            for _ in range(counts[name]):
+            time.sleep(rest)
+            for _ in range(counts[name]):  # its data come back into the cache
                 run()
             start = time.perf_counter()
             for _ in range(counts[name]):
@@ -205,7 +209,7 @@ def run(
             print(
                 f"{'case':<34} {columns}  {'ratio':>6}   ({unit} by medians; ratio: the best peer's time over our best)"
             )
-        outcome = measure(case, found.rounds)
+        outcome = measure(case, found.rounds, REST if found.threads > 1 else 0.0)
         outcomes[case.group].append(outcome)
         print(_row(outcome, ours), flush=True)
     missed = _summary(outcomes, targets, ours)
