@@ -131,12 +131,13 @@ class Outcome:
 PERIOD = 2e-2
 """Seconds: every figure is the mean over as many calls."""
 
-REST = 1e-1
-"""Seconds before a contender's turn with several threads: those of OpenMP and OpenBLAS spin on for tens of
-milliseconds after their last work, and would take a processor from whoever comes next."""
+RESTS = {"numpy": 0.25}
+"""Seconds of rest behind a contender with several threads: OpenBLAS's spin on for 0.11 s after a product (as processor
+time shows) and take a processor from whoever comes next; everybody else's sleep within `REST`."""
+REST = 0.02
 
 
-def measure(case: KernelCase, rounds: int, rest: float = 0.0) -> Outcome:
+def measure(case: KernelCase, rounds: int, threads: int = 1) -> Outcome:
     """Check every contender, and time all of them in turn, each after a rest and a time to warm up."""
     import gc
     import time
@@ -150,12 +151,14 @@ def measure(case: KernelCase, rounds: int, rest: float = 0.0) -> Outcome:
         run()
         counts[name] = max(1, math.ceil(PERIOD / max(time.perf_counter() - start, 1e-9)))
         outcome.times[name] = []
-    turns = list(runs.items())
+    turns, before = list(runs.items()), ""
     for _ in range(rounds):
         gc.collect()
-        turns.append(turns.pop(0))  # nobody always runs behind the same one
+        turns.append(turns.pop(0))  # nobody always goes first
         for name, run in turns:
-            time.sleep(rest)
+            if threads > 1:
+                time.sleep(RESTS.get(before, REST))
+            before = name
             for _ in range(counts[name]):  # its data come back into the cache
                 run()
             start = time.perf_counter()
@@ -209,7 +212,7 @@ def run(
             print(
                 f"{'case':<34} {columns}  {'ratio':>6}   ({unit} by medians; ratio: the best peer's time over our best)"
             )
-        outcome = measure(case, found.rounds, REST if found.threads > 1 else 0.0)
+        outcome = measure(case, found.rounds, found.threads)
         outcomes[case.group].append(outcome)
         print(_row(outcome, ours), flush=True)
     missed = _summary(outcomes, targets, ours)
