@@ -1,6 +1,7 @@
 """Settings that all tests share: hypothesis profiles, seeded generators, a guard against leaked transforms."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -13,6 +14,10 @@ settings.register_profile("dev", max_examples=20, **_common)
 settings.register_profile("ci", max_examples=300, derandomize=True, **_common)
 settings.register_profile("thorough", max_examples=2000, **_common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+# A shell that starts the tests in the background has Ctrl-C ignored in them and in the programs that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
