@@ -136,14 +136,13 @@ def push_binary(op: Operation, level: Level, primals: tuple[Any, Any], ts: tuple
         shape, dtype = (), dtype_of(y)
     if dtype.kind not in "fc":
         return y
+    alone = 0 if ts[1] is None else 1
+    rule = op.jvps[alone] if ts[1 - alone] is None else None
     with np.errstate(all="ignore"):
         if op.joint_jvp is not None:
             t = op.joint_jvp(ts, y, *primals)
-        elif ts[1] is None and op.jvps[0] is not None:
-            t, rule = ts[0], op.jvps[0]
-            t = rule(t, y, *primals) if type(t) is not Scaled else rescaled(rule(t.array, y, *primals), t.factor)
-        elif ts[0] is None and op.jvps[1] is not None:
-            t, rule = ts[1], op.jvps[1]
+        elif rule is not None:
+            t = ts[alone]
             t = rule(t, y, *primals) if type(t) is not Scaled else rescaled(rule(t.array, y, *primals), t.factor)
         else:
             t = tangent(op, [plain(t) for t in ts], y, primals, {}, Spec(shape, dtype))

@@ -224,11 +224,6 @@ def cross_entropy_gradient_rows(start, stop, probabilities, columns, labels, ign
 @kernel
 def first_wrong(labels, classes, may_ignore, ignore):
     """Position of the first label that is no class; their number if there is none."""
-    wrong = 0
-    for i in range(labels.size):
-        wrong += (labels[i] < 0 or labels[i] >= classes) and not (may_ignore and labels[i] == ignore)
-    if wrong == 0:
-        return labels.size
     for i in range(labels.size):
         if (labels[i] < 0 or labels[i] >= classes) and not (may_ignore and labels[i] == ignore):
             return i
