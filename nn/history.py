@@ -79,21 +79,13 @@ class History:
         ImportError
             If matplotlib is not installed; it is in the extra ``examples``.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ImportError("History.plot needs matplotlib: pip install 'autodiff-engine[examples]'") from error
         others = [name for name in self.names if name != "validation_loss"]
-        figure = Figure(figsize=(6.0 + 5.0 * bool(others), 4.0), layout="constrained")
+        figure = new_figure("History.plot", (6.0 + 5.0 * bool(others), 4.0))
         axes = figure.subplots(1, 1 + bool(others), squeeze=False)[0]
         self.draw_losses(axes[0])
         if others:
             self.draw_measures(axes[1], others)
-        if title:
-            figure.suptitle(title)
-        if path is not None:
-            figure.savefig(path, dpi=150)
-        return figure
+        return finished(figure, path, title)
 
     def draw_losses(self, axes: Any) -> None:
         """Draw the training loss, each step and smoothed, and the validation loss into matplotlib axes."""
@@ -137,3 +129,21 @@ def smooth(values: list[float], share: float = 0.02) -> Any:
         weight = keep * weight + (1 - keep)
         out[i] = mean / weight
     return out
+
+
+def new_figure(name: str, size: tuple[float, float]) -> Any:
+    """Return an empty figure of a size in inches; without matplotlib an error that tells what `name` needs."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(f"{name} needs matplotlib: pip install 'autodiff-engine[examples]'") from error
+    return Figure(figsize=size, layout="constrained")
+
+
+def finished(figure: Any, path: str | os.PathLike[str] | None, title: str) -> Any:
+    """Give a figure its title, save it where a path is given, and return it."""
+    if title:
+        figure.suptitle(title)
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure

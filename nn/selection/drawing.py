@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nn.history import BLUE, ORANGE
+from nn.history import BLUE, ORANGE, finished, new_figure
 
 if TYPE_CHECKING:
     import os
@@ -19,22 +19,14 @@ __all__ = ["draw_trials"]
 
 def draw_trials(trials: Trials, path: str | os.PathLike[str] | None, title: str) -> Any:
     """Draw what decides over each hyper-parameter that has several values; `Trials.plot` says more."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("Trials.plot needs matplotlib: pip install 'autodiff-engine[examples]'") from error
     shown = [name for name in trials.parameters if len({_word(v) for v in trials[name]}) > 1] or trials.parameters[:1]
-    figure = Figure(figsize=(1.5 + 3.5 * max(1, len(shown)), 3.6), layout="constrained")
+    figure = new_figure("Trials.plot", (1.5 + 3.5 * max(1, len(shown)), 3.6))
     axes = figure.subplots(1, max(1, len(shown)), squeeze=False, sharey=True)[0]
     for ax, name in zip(axes, shown, strict=False):
         draw_measure(ax, trials, name)
     axes[0].set_ylabel(trials.monitor.replace("_", " "))
     axes[-1].legend()
-    if title:
-        figure.suptitle(title)
-    if path is not None:
-        figure.savefig(path, dpi=150)
-    return figure
+    return finished(figure, path, title)
 
 
 def draw_measure(axes: Any, trials: Trials, name: str) -> None:
