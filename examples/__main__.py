@@ -3,7 +3,8 @@
 Run::
 
     python -m examples list [--group GROUP] [--kind KIND]
-    python -m examples run ID... [--full] [--device cpu|cuda] [--seed N] [--out DIR] [--data-dir DIR] [--record]
+    python -m examples run ID... [--full] [--device cpu|cuda] [--part SHARE] [--seed N] [--out DIR] [--data-dir DIR]
+                              [--record]
     python -m examples check [ID...] [--quick] [--jobs N]
     python -m examples report
 """
@@ -32,6 +33,17 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """Read a number above 0 and up to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"a share lies above 0 and goes up to 1, unlike {text!r}")
+    return value
+
+
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m examples", description="The systems of five texts, rebuilt.")
@@ -44,6 +56,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     run = commands.add_parser("run", help="run programs: reported against measured, and pictures")
     run.add_argument("ids", nargs="+", metavar="ID", help="a system (lecture/L17) or a group (optimisers)")
     run.add_argument("--full", action="store_true", help="as long as in the text; otherwise seconds, at most a minute")
+    run.add_argument(
+        "--part", type=share, default=1.0, help="with --full: this share of the text's schedule (0.1), on all its data"
+    )
     run.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: only the group gpu-kernels so far")
     run.add_argument("--seed", type=natural, nargs="+", default=[0], help="one or several (default 0)")
     run.add_argument("--out", type=Path, default=Path("runs/examples"), help="folder of pictures (runs/examples)")
@@ -56,7 +71,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     checks.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8), help="processes (default: cores)")
 
     commands.add_parser("report", help="write examples/RESULTS.md from what was recorded")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.command == "run" and options.part < 1 and not options.full:
+        parser.error("--part is a part of --full: give both")
+    return options
 
 
 def show(entries: list[Entry]) -> None:
@@ -92,7 +110,7 @@ def run_all(options: argparse.Namespace) -> int:
             continue
         results = []
         for seed in dict.fromkeys(options.seed):  # one that is named twice is no second measurement
-            run = Run(entry.id, options.full, False, seed, options.device, options.out, options.data_dir)
+            run = Run(entry.id, options.full, options.part, False, seed, options.device, options.out, options.data_dir)
             results.append(measure(entry, run))
             print_table(f"{entry.id}: {entry.name} ({results[-1].seconds:.1f} s)", results[-1].rows)
             if run.data:

@@ -41,7 +41,7 @@ def filters(run: Run) -> list[Row]:
     model = nn.Sequential(first, relu, nn.MaxPool2d(2), nn.Flatten(), nn.Dense(64 * 64, 10, rng=run.rng))
     data = Batches(photos.train_images, photos.train_labels, batch_size=50, transform=lambda x, y: (
         to_float(x) - np.float32(0.45), y))  # fmt: skip
-    epochs = 1 if run.smoke else 15 if run.full else 3
+    epochs = 1 if run.smoke else run.length(3, 15)
     result = nn.fit(
         model, nn.Supervised(nn.losses.cross_entropy), nn.Adam(2e-3), data, epochs=epochs, rng=run.seed,
         progress=not run.smoke,
@@ -247,8 +247,8 @@ def fine_tuning(run: Run) -> list[Row]:
 
     head = fit(new, frozen, 3e-3, 1 if run.smoke else 20)
     with_head = nn.Sequential(*trunk, *head)
-    tuned = fit(with_head, x, 1e-4, 1 if run.smoke else 5 if run.full else 2)
-    scratch = fit(nn.Sequential(*reset(trunk, run.rng), *new), x, 1e-3, 1 if run.smoke else 5 if run.full else 2)
+    tuned = fit(with_head, x, 1e-4, 1 if run.smoke else run.length(2, 5))
+    scratch = fit(nn.Sequential(*reset(trunk, run.rng), *new), x, 1e-3, 1 if run.smoke else run.length(2, 5))
     moved = max(float(np.abs(a - b).max()) for a, b in zip(
         nn.parameters(trunk).values(), nn.parameters(with_head[:7]).values(), strict=True))  # fmt: skip
     return [

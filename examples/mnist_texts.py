@@ -81,6 +81,7 @@ def hui_weights(rng: np.random.Generator, shape: tuple[int, int], dtype: Any = n
     return truncated_normal(float(np.sqrt(2 / shape[0])))(rng, shape, dtype)
 
 
+DEAD = "a class whose logit falls below zero for every image gets no gradient any more and is never said"
 EXPERIMENTS = (
     Experiment(
         "softmax", "Buduma: softmax regression",
@@ -89,8 +90,7 @@ EXPERIMENTS = (
     Experiment(
         "buduma", "Buduma: 784-256-256-10, ReLU on the logits too",
         lambda rng: networks.mlp(rng, (256, 256), "he_normal", relu_at_end=True), lambda: nn.SGD(0.01), 0.982, 300,
-        on_aside=True, relu_at_end=True,
-        if_missed="a class whose logit falls below zero for every image gets no gradient any more and is never said",
+        on_aside=True, relu_at_end=True, if_missed=DEAD,
     ),
     Experiment(
         "buduma-linear", "the same with linear logits",

@@ -54,11 +54,17 @@ class Result:
     data: str
     seconds: float
     processor_seconds: float | None = None
+    part: float | None = None  # of a full schedule; None is all of it
+
+    @property
+    def length(self) -> str:
+        """One of "full", "part" and "quick"."""
+        return "quick" if not self.full else "full" if self.part is None else "part"
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """The runs of a system that count: the full ones if there are any."""
+    """The runs of a system that count: the full ones if there are any, or else parts of such."""
 
     kind: str
     results: list[Result]
@@ -124,7 +130,14 @@ def measure(entry: Entry, run: Run) -> Result:
     except (DataError, FileNotFoundError) as error:
         raise UnavailableError(f"{entry.id} ({entry.name}): {error}") from error
     seconds, worked = time.perf_counter() - start, time.process_time() - worked
-    return Result(entry.id, rows, run.seed, run.full, run.device, run.data, round(seconds, 2), round(worked, 2))
+    if run.part < 1 and not run.shortened:
+        raise UnavailableError(f"{entry.id} ({entry.name}) has no long schedule to go through a part of")
+    part = run.part if run.part < 1 else None
+    if part is not None:  # what is to be reached in the end is no target on the way
+        rows = [dataclasses.replace(row, at_least=None, at_most=None, met=None) if row.has_target else row
+                for row in rows]  # fmt: skip
+    times = round(seconds, 2), round(worked, 2)
+    return Result(entry.id, rows, run.seed, run.full, run.device, run.data, *times, part)
 
 
 def _program(entry: Entry, device: str) -> Program:
@@ -151,7 +164,7 @@ def _load() -> dict[str, Any]:
 def record(result: Result) -> None:
     """Keep a result in place of the last one of the same system, length, device and seed."""
     data = _load()
-    key = f"{'full' if result.full else 'quick'} {result.device} {result.seed}"
+    key = f"{result.length} {result.device} {result.seed}"
     data.setdefault(result.id, {})[key] = dataclasses.asdict(result, dict_factory=_without_defaults)
     ordered = {system: data[system] for system in ENTRIES if system in data}
     _write(FILE, json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
@@ -169,7 +182,8 @@ def read_records() -> dict[str, Record]:
         found = []
         for device in sorted({result.device for result in results}):  # the processor comes first
             here = [result for result in results if result.device == device]
-            counting = [result for result in here if result.full] or here
+            best = min((result.length for result in here), key=("full", "part", "quick").index)
+            counting = [result for result in here if result.length == best]
             found.append(Record(ENTRIES[system].kind, sorted(counting, key=lambda result: result.seed)))
         records[system] = dataclasses.replace(found[0], elsewhere=tuple(found[1:]))
     return records
@@ -206,6 +220,7 @@ def _table(entry: Entry, record: Record) -> list[str]:
     """Return the lines of a table."""
     first, seeds = record.results[0], [str(result.seed) for result in record.results]
     command = f"python -m examples run {entry.id}{' --full' if first.full else ''}"
+    command += f" --part {first.part:g}" if first.part is not None else ""
     command += f" --device {first.device}" if first.device != "cpu" else ""
     facts = [f"`{command}`", f"seed {', '.join(seeds)}", _time(record.results), *([first.data] if first.data else [])]
     lines = [f"**{record.status}** - {'; '.join(facts)}", ""]

@@ -47,6 +47,8 @@ class Run:
         The row of the catalogue.
     full
         Whether to train as long as the text does; otherwise for seconds, a minute at the most.
+    part
+        How much of the text's schedule a full run goes through, of all its data; less than 1 counts as short.
     smoke
         Whether ten steps are enough, to see that it works.
     seed
@@ -61,6 +63,8 @@ class Run:
         Set by the program: which data it had, and if they are a part or a substitute.
     missing
         Which data it would have liked, and where they come from; see `lacks`.
+    shortened
+        Whether it asked for a length of which there could be a part.
 
     Examples
     --------
@@ -69,10 +73,13 @@ class Run:
     10
     >>> Run("lecture/L17", full=True).length(quick=300, full=3000)
     3000
+    >>> Run("lecture/L17", full=True, part=0.1).length(quick=300, full=3000)
+    300
     """
 
     id: str
     full: bool = False
+    part: float = 1.0
     smoke: bool = False
     seed: int = 0
     device: str = "cpu"
@@ -80,6 +87,7 @@ class Run:
     data_dir: Path | None = None
     data: str = ""
     missing: list[str] = dataclasses.field(default_factory=list)
+    shortened: bool = False
     pictures: list[Path] = dataclasses.field(default_factory=list)
 
     @property
@@ -89,8 +97,15 @@ class Run:
 
     def length(self, quick: int, full: int | None = None) -> int:
         """Return how many steps (epochs, trials) to make; ten at most when only testing."""
-        steps = quick if full is None or not self.full else full
-        return min(steps, 10) if self.smoke else steps
+        if full is not None and self.full:
+            self.shortened = self.part < 1
+            return min(max(1, round(full * self.part)), 10 if self.smoke else full)
+        return min(quick, 10) if self.smoke else quick
+
+    @property
+    def whole(self) -> bool:
+        """Whether this run is one that the text's figures are a target for."""
+        return self.full and self.part == 1
 
     def say(self, text: Any) -> None:
         """Print what the table of figures cannot show, such as an evaluation trace; not when programs are checked."""

@@ -1,5 +1,7 @@
 """The catalogue of systems: rows and programs belong to each other, and what the commands do."""
 
+import contextlib
+import dataclasses
 import importlib
 import json
 import pkgutil
@@ -187,6 +189,41 @@ def test_a_network_whose_tables_agree_is_not_met_without_its_result():
     assert records.Record("network", runs_of(rows)).status == "compared"
     assert records.Record("exact", runs_of(rows)).status == "compared"  # of digits all have to be checked
     assert records.Record("algorithm", runs_of(rows)).status == "met"
+
+
+def test_a_part_of_a_schedule_counts_as_short_and_gives_way_to_the_whole(one_program, monkeypatch, tmp_path):
+    def fake(run):
+        epochs = run.length(2, 100)
+        value = 0.9 if run.part == 1 else 0.99
+        return [Row("accuracy", "98 %", f"{100 * value:.0f} %", f"{epochs} epochs", value=value, at_least=0.98)]
+
+    fake.systems = ("lecture/L1",)
+    monkeypatch.setattr("examples.report.fake", fake)
+    monkeypatch.setitem(ENTRIES, "lecture/L1", dataclasses.replace(ENTRIES["lecture/L1"], kind="network"))
+    common = ["run", "lecture/L1", "--record", "--out", str(tmp_path)]
+    main(common)
+    assert main([*common, "--full", "--part", "0.25"]) == 0
+    page = records.PAGE.read_text()
+    assert "**short** - `python -m examples run lecture/L1 --full --part 0.25`; seed 0" in page
+    assert "| accuracy | 98 % | 99 % | 25 epochs |" in page
+    assert main([*common, "--full"]) == 1
+    assert "**missed** - `python -m examples run lecture/L1 --full`; seed 0" in records.PAGE.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--full", "--part", "0.1"], "lecture/L1 (Forward mode) has no long schedule to go through a part of"),
+        (["--part", "0.1"], "--part is a part of --full: give both"),
+        (["--full", "--part", "0"], "a share lies above 0 and goes up to 1, unlike '0'"),
+        (["--full", "--part", "nan"], "unlike 'nan'"),
+        (["--full", "--part", "half"], "unlike 'half'"),
+    ],
+)
+def test_a_part_is_refused_where_there_is_none(one_program, capsys, tmp_path, options, message):
+    with contextlib.suppress(SystemExit):
+        assert main(["run", "lecture/L1", "--out", str(tmp_path), *options]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_why_a_target_is_missed_is_said_only_then():

@@ -151,7 +151,31 @@ def test_random_affine_turns_and_scales():
     assert widths.max() > 15
 
 
+def test_random_crop_cuts_a_piece_out_of_each_image(rng):
+    images = rng.random((40, 2, 7, 5)).astype(np.float32)
+    pieces, labels = nn_data.random_crop(4, 3)((images, np.arange(40)), np.random.default_rng(0))
+    assert pieces.shape == (40, 2, 4, 3)
+    assert pieces.dtype == np.float32
+    assert pieces.flags.c_contiguous
+    np.testing.assert_array_equal(labels, np.arange(40))
+    seen = set()
+    for i in range(40):
+        places = [(y, x) for y in range(4) for x in range(3)
+                  if np.array_equal(images[i, :, y : y + 4, x : x + 3], pieces[i])]  # fmt: skip
+        assert len(places) == 1
+        seen.update(places)
+    assert seen == {(y, x) for y in range(4) for x in range(3)}
+    whole, _ = nn_data.random_crop(7, 5)((images, labels), np.random.default_rng(0))
+    np.testing.assert_array_equal(whole, images)
+
+
 def test_augmentation_errors():
+    with pytest.raises(ValueError, match=r"a piece of \(8, 8\) pixels does not fit into images of \(7, 9\)"):
+        nn_data.random_crop(8)((np.zeros((1, 1, 7, 9)), None), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="random_crop: width must be at least 1, not 0"):
+        nn_data.random_crop(8, 0)
+    with pytest.raises(TypeError, match=r"random_crop: height must be an integer, not 2\.5"):
+        nn_data.random_crop(2.5)
     with pytest.raises(ValueError, match=r"random_shift: images must be .*not of shape \(3, 4\)"):
         nn_data.random_shift(1)((np.zeros((3, 4)), None), np.random.default_rng(0))
     with pytest.raises(ValueError, match="must not be negative, not -1"):

@@ -191,7 +191,7 @@ def squeeze(run: Run) -> list[Row]:
     draw_costs(run, {"autoencoder": costs}, {"2 principal components": cost(test, flat), "reported": REPORTED})
     show(run, "", {"original": test, "autoencoder": reconstruct(model, test), "principal": flat})
     note = f"epoch {len(costs)} of about 200" + ("" if run.full else ", rate 0.01 for the text's 0.001")
-    goal = REPORTED if run.full and images.full else None
+    goal = REPORTED if run.whole and images.full else None
     return [
         Row("parameters", "", f"{nn.count_parameters(model):,}"),
         Row("validation cost", f"{REPORTED}", f"{costs[-1]:.2f}", note, value=costs[-1], at_most=goal),
@@ -209,7 +209,7 @@ def thirty_numbers(run: Run) -> list[Row]:
     again = reconstruct(model, test)
     show(run, "", {"original": test, "autoencoder": again, "principal": flat})
     draw_costs(run, {"autoencoder": costs}, {"30 principal components": cost(test, flat)})
-    met = costs[-1] < cost(test, flat) if run.full else None
+    met = costs[-1] < cost(test, flat) if run.whole else None
     return [
         Row(f"validation cost of the autoencoder, epoch {len(costs)}", "", f"{costs[-1]:.2f}", met=met),
         Row("  of 30 principal components", "", f"{cost(test, flat):.2f}"),

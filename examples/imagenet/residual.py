@@ -137,7 +137,7 @@ def degradation(run: Run) -> list[Row]:
         *[Row(f"training loss, {'plain' if plain else 'residual'}, {depth} layers", "", f"{value:.3f}", note)
           for (plain, depth), value in last.items()],
         Row("plain: the deeper one is worse by", "", f"{gap[True]:.3f}", "the text shows curves only",
-            met=gap[True] > 0 if run.full else None),
+            met=gap[True] > 0 if run.whole else None),
         Row("with shortcuts: the deeper one is worse by", "", f"{gap[False]:.3f}", "to be less, which takes --full",
-            met=gap[False] < gap[True] if run.full else None),
+            met=gap[False] < gap[True] if run.whole else None),
     ]  # fmt: skip

@@ -68,7 +68,7 @@ def network_of_a_text(run: Run) -> list[Row]:
         epochs = run.length(QUICK[name], experiment.epochs)
         row, *others = mnist_texts.run(experiment, images, epochs=epochs, seed=run.seed, progress=not run.smoke)
         accuracy = float(row.measured.rstrip(" %")) / 100
-        goal = experiment.reported if run.full and images.full else None
+        goal = experiment.reported if run.whole and images.full else None
         rows += [dataclasses.replace(row, value=accuracy, at_least=goal), *others]
     return rows
 

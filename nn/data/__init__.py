@@ -1,6 +1,6 @@
 """Data: idx files, MNIST, Fashion-MNIST and CIFAR-10, minibatches, augmentation."""
 
-from nn.data.augment import chain, random_affine, random_flip, random_shift
+from nn.data.augment import chain, random_affine, random_crop, random_flip, random_shift
 from nn.data.batches import Batches, to_float
 from nn.data.cifar import CIFAR10_CLASSES, load_cifar10
 from nn.data.idx import DataError, parse_idx, read_idx
@@ -22,6 +22,7 @@ __all__ = [
     "load_mnist",
     "parse_idx",
     "random_affine",
+    "random_crop",
     "random_flip",
     "random_shift",
     "read_idx",

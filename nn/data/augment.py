@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Augmentation = Callable[[Any, np.random.Generator], Any]
 
-__all__ = ["chain", "random_affine", "random_flip", "random_shift"]
+__all__ = ["chain", "random_affine", "random_crop", "random_flip", "random_shift"]
 
 
 def _images(name: str, batch: Any) -> Any:
@@ -84,16 +84,56 @@ def random_shift(pixels: int = 2) -> Augmentation:
 
     def shift(batch: Any, rng: np.random.Generator) -> Any:
         images = _images("random_shift", batch)
-        n, _, height, width = images.shape
         padded = np.pad(images, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)))
-        dy, dx = rng.integers(0, 2 * pixels + 1, (2, n))
-        rows = dy[:, None] + np.arange(height)
-        columns = dx[:, None] + np.arange(width)
-        # Indices on both sides of the slice put the channels last.
-        picked = padded[np.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-        return (np.ascontiguousarray(picked.transpose(0, 3, 1, 2)), *batch[1:])
+        return (_pieces(padded, images.shape[2:], rng), *batch[1:])
 
     return shift
+
+
+def random_crop(height: int, width: int | None = None) -> Augmentation:
+    """Cut a piece of so many pixels out of each image, at a place of its own.
+
+    Parameters
+    ----------
+    height, width
+        Pixels of the piece; without a width it is square.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is no integer or less than 1; and from the augmentation, if it is larger than the images.
+
+    Examples
+    --------
+    >>> images, _ = random_crop(2)((np.arange(9.0).reshape(1, 1, 3, 3), [0]), np.random.default_rng(1))
+    >>> images
+    array([[[[1., 2.],
+             [4., 5.]]]])
+    """
+    size = (height, height if width is None else width)
+    for name, pixels in zip(("height", "width"), size, strict=True):
+        if not isinstance(pixels, int | np.integer):
+            raise TypeError(f"random_crop: {name} must be an integer, not {pixels!r}.")
+        if pixels < 1:
+            raise ValueError(f"random_crop: {name} must be at least 1, not {pixels}.")
+
+    def crop(batch: Any, rng: np.random.Generator) -> Any:
+        images = _images("random_crop", batch)
+        if images.shape[2] < size[0] or images.shape[3] < size[1]:
+            raise ValueError(f"random_crop: a piece of {size} pixels does not fit into images of {images.shape[2:]}.")
+        return (_pieces(images, size, rng), *batch[1:])
+
+    return crop
+
+
+def _pieces(images: Any, size: tuple[int, int], rng: np.random.Generator) -> Any:
+    """Return a piece of each image, at a random place."""
+    n, _, *whole = images.shape
+    top, left = (rng.integers(0, w - s + 1, n) for w, s in zip(whole, size, strict=True))
+    rows, columns = top[:, None] + np.arange(size[0]), left[:, None] + np.arange(size[1])
+    # Indices on both sides of the slice put the channels last.
+    picked = images[np.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return np.ascontiguousarray(picked.transpose(0, 3, 1, 2))
 
 
 def random_affine(degrees: float = 10.0, shift: float = 2.0, zoom: float = 0.1) -> Augmentation:
