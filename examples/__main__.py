@@ -59,7 +59,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     run.add_argument(
         "--part", type=share, default=1.0, help="with --full: this share of the text's schedule (0.1), on all its data"
     )
-    run.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: only the group gpu-kernels so far")
+    run.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: some networks, and kernels")
     run.add_argument("--seed", type=natural, nargs="+", default=[0], help="one or several (default 0)")
     run.add_argument("--out", type=Path, default=Path("runs/examples"), help="folder of pictures (runs/examples)")
     run.add_argument("--data-dir", type=Path, help="where to look for data before the other places")

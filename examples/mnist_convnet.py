@@ -66,7 +66,9 @@ def trained(run: Run, experiment: Experiment) -> list[Row]:
         run.data = f"{images.name}: {len(images.train_labels):,} + {len(images.test_labels):,} images"
     whole = run.whole and images.full
     epochs = run.length(1, experiment.epochs)
-    first, *rest = mnist_texts.run(experiment, images, epochs=epochs, seed=run.seed, progress=not run.smoke)
+    first, *rest = mnist_texts.run(
+        experiment, images, epochs=epochs, seed=run.seed, progress=not run.smoke, device=run.device
+    )
     accuracy = float(first.measured.rstrip(" %")) / 100
     note = first.note if whole else f"{first.note}; the report is of the whole set and schedule"
     row = dataclasses.replace(first, value=accuracy, at_least=experiment.reported if whole else None, note=note)
@@ -77,7 +79,7 @@ def trained(run: Run, experiment: Experiment) -> list[Row]:
     return [row, *rest]
 
 
-@program(*OF)
+@program(*OF, devices=("cpu", "cuda"))
 def network_of_a_text(run: Run) -> list[Row]:
     """The network, its size, and what it reaches."""
     experiment = EXPERIMENTS[OF[run.id]]
@@ -91,7 +93,7 @@ def network_of_a_text(run: Run) -> list[Row]:
     return rows
 
 
-@program("buduma/B38")
+@program("buduma/B38", devices=("cpu", "cuda"))
 def buduma(run: Run) -> list[Row]:
     """As the lecture's network with dropout, once as printed and once without ReLU on the logits."""
     model = buduma_cnn(run.rng)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nn
+from autodiff import device_put
 from examples import networks
 from examples.report import Row, print_table
 from nn.data import Batches, ImageSet, load_mnist, to_float
@@ -129,15 +130,17 @@ def prepare(images: Any, labels: Any) -> tuple[Any, Any]:
 
 
 def run(
-    experiment: Experiment, images: ImageSet, *, epochs: int | None = None, seed: int = 0, progress: bool = True
-) -> list[Row]:
+    experiment: Experiment, images: ImageSet, *, epochs: int | None = None, seed: int = 0, progress: bool = True,
+    device: str = "cpu",
+) -> list[Row]:  # fmt: skip
     """Train a network as its text does and return its lines of the table."""
     keep = slice(experiment.set_aside if images.full else 0, None)
     data = Batches(
-        images.train_images[keep], images.train_labels[keep], batch_size=experiment.batch_size, transform=prepare
-    )
+        images.train_images[keep], images.train_labels[keep], batch_size=experiment.batch_size, transform=prepare,
+        device=device,
+    )  # fmt: skip
     result = nn.fit(
-        experiment.build(np.random.default_rng(seed)),
+        device_put(experiment.build(np.random.default_rng(seed)), device),
         nn.Supervised(cross_entropy),
         experiment.optimizer(),
         data,
@@ -145,7 +148,7 @@ def run(
         rng=seed,
         progress=progress,
     )
-    logits = nn.predict(result.model, images.test_images, transform=to_float)
+    logits = networks.predicted(result.model, images.test_images, to_float, device)
     accuracy = nn.metrics.accuracy(logits, images.test_labels)
     note = f"{len(result.history.losses):,} steps" + (f"; chosen: {experiment.choices}" if experiment.choices else "")
     rows = [Row(experiment.title, f"{100 * experiment.reported:.4g} %", f"{100 * accuracy:.2f} %", note,
@@ -155,7 +158,7 @@ def run(
         rows.append(Row("  digits that it never says", "", ", ".join(map(str, silent)) or "none"))
     if experiment.on_aside and images.full:
         aside = slice(0, experiment.set_aside)
-        others = nn.predict(result.model, images.train_images[aside], transform=to_float)
+        others = networks.predicted(result.model, images.train_images[aside], to_float, device)
         share = nn.metrics.accuracy(others, images.train_labels[aside])
         rows.append(Row("  on the images set aside", "", f"{100 * share:.2f} %", "the text names no set"))
     if experiment.losses is not None:

@@ -9,14 +9,15 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import nn
+from autodiff import device_put
 from autodiff.ops import relu
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
-__all__ = ["cnn_cf", "cnn_cpcpfd", "cnn_cpcpff", "ketkar_cnn", "mlp", "softmax_regression"]
+__all__ = ["cnn_cf", "cnn_cpcpfd", "cnn_cpcpff", "ketkar_cnn", "mlp", "predicted", "softmax_regression"]
 
 
 def cnn_cpcpff(rng: np.random.Generator) -> nn.Sequential:
@@ -82,3 +83,8 @@ def mlp(
     for inputs, outputs in itertools.pairwise(sizes):
         layers += [nn.Dense(inputs, outputs, weight_init=weight_init, rng=rng), relu]
     return nn.Sequential(layers if relu_at_end else layers[:-1])
+
+
+def predicted(model: Any, rows: Any, transform: Callable[[Any], Any] = lambda rows: rows, device: str = "cpu") -> Any:
+    """What a model on a device says of rows of the host, brought back."""
+    return device_put(nn.predict(model, rows, transform=lambda some: device_put(transform(some), device)), "cpu")

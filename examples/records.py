@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from autodiff import device_put
 from examples.catalogue import ENTRIES, Entry, UnavailableError
 from examples.report import Row
 from nn.data import DataError
@@ -144,8 +147,12 @@ def _program(entry: Entry, device: str) -> Program:
     program = entry.load()
     devices = getattr(program, "devices", ("cpu",))
     if device not in devices:
-        only = "" if "cuda" in devices else "; --device cuda is for the group gpu-kernels"
-        raise UnavailableError(f"{entry.id} ({entry.name}) runs on {' and '.join(devices)}, not on {device}{only}")
+        raise UnavailableError(f"{entry.id} ({entry.name}) runs on {' and '.join(devices)}, not on {device}")
+    if device != "cpu" and entry.group != "gpu-kernels":  # kernels need no CuPy and look for a GPU themselves
+        try:
+            device_put(np.zeros(0), device)
+        except (ImportError, RuntimeError) as error:
+            raise UnavailableError(f"{entry.id} ({entry.name}): --device {device}: {error}") from error
     return program
 
 

@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nn
-from autodiff import value_and_grad
+from autodiff import device_put, value_and_grad
 from autodiff.ops import sigmoid
 from examples.catalogue import program
 from examples.digits import mnist
+from examples.networks import predicted
 from examples.pictures import montage
 from examples.report import Row
 from nn.coding import corrupt, keep_largest, sparsity_penalty
@@ -153,19 +154,21 @@ def learn(
     # The text's rate is 0.001: the biases of the output, which have to make a border black, take thousands of steps.
     optimiser = nn.Adam(1e-3 if run.full else 1e-2)
     rng, costs = np.random.default_rng(run.seed), []
+    model = device_put(model, run.device)
     gradient, state = value_and_grad(loss, has_aux=True), optimiser.init(model)
     for _ in range(epochs):
         for (rows,) in Batches(train, batch_size=100).epoch(rng):
             seen = rows if damage is None else damage(rows, rng)
-            (_, model), slopes = gradient(model, (seen, rows), train=True)
+            (_, model), slopes = gradient(model, device_put((seen, rows), run.device), train=True)
             model, state = optimiser.update(slopes, state, model, donate=True)
-        costs.append(cost(test, reconstruct(model, test)))
-    return model, costs
+        costs.append(cost(test, reconstruct(model, test, run.device)))
+    return device_put(model, "cpu"), costs
 
 
-def reconstruct(model: Any, rows: Any) -> Any:
+def reconstruct(model: Any, rows: Any, device: str = "cpu") -> Any:
     """Encode and decode."""
-    return nn.predict(model[1], nn.predict(model[0], rows))
+    encoder, decoder = model
+    return predicted(decoder, predicted(encoder, rows, device=device), device=device)
 
 
 def draw_costs(run: Run, curves: dict[str, list[float]], limits: dict[str, float]) -> None:
@@ -181,7 +184,7 @@ def draw_costs(run: Run, curves: dict[str, list[float]], limits: dict[str, float
         axes.legend()
 
 
-@program("buduma/B49")
+@program("buduma/B49", devices=("cpu", "cuda"))
 def squeeze(run: Run) -> list[Row]:
     """The autoencoder with a code of two numbers, beside two principal components."""
     train, test, images = digits(run)
@@ -199,7 +202,7 @@ def squeeze(run: Run) -> list[Row]:
     ]
 
 
-@program("buduma/B51")
+@program("buduma/B51", devices=("cpu", "cuda"))
 def thirty_numbers(run: Run) -> list[Row]:
     """A code of 30 numbers beside 30 principal components: the text sees a clear difference."""
     train, test, _ = digits(run)
@@ -228,7 +231,7 @@ def neighbours_agree(codes: Any, labels: Any, test_codes: Any, test_labels: Any,
     return right / len(test_codes)
 
 
-@program("buduma/B52")
+@program("buduma/B52", devices=("cpu", "cuda"))
 def two_codes(run: Run) -> list[Row]:
     """Where the two numbers put the classes; how well their neighbours tell a digit."""
     train, test, images = digits(run)
@@ -259,7 +262,7 @@ def two_codes(run: Run) -> list[Row]:
     ]
 
 
-@program("buduma/B53")
+@program("buduma/B53", devices=("cpu", "cuda"))
 def denoising(run: Run) -> list[Row]:
     """Images from halves of their pixels: trained on damaged ones, and for comparison on whole ones."""
     train, test, _ = digits(run)
@@ -278,7 +281,7 @@ def denoising(run: Run) -> list[Row]:
     ]
 
 
-@program("buduma/B54")
+@program("buduma/B54", devices=("cpu", "cuda"))
 def sparse_codes(run: Run) -> list[Row]:
     """Codes of 100 numbers: free, with a penalty on mean activations, and with the ten largest only."""
     train, test, _ = digits(run)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nn
-from autodiff import grad, jvp, ops, value_and_grad
+from autodiff import device_put, grad, jvp, ops, value_and_grad
 from examples.catalogue import program
 from examples.imagenet.networks import residual_block
 from examples.photos import colour_photos
@@ -102,7 +102,7 @@ def network(depth: int, width: int, *, plain: bool, rng: np.random.Generator) ->
     return nn.Sequential(*layers, nn.GlobalAvgPool2d(), nn.Dense(channels, 10, rng=rng))
 
 
-@program("lecture/L22")
+@program("lecture/L22", devices=("cpu", "cuda"))
 def degradation(run: Run) -> list[Row]:
     """Depth 20 against 56, without and with shortcuts: the training error of the deeper plain network is higher."""
     steps = run.length(quick=40, full=2000)
@@ -114,11 +114,11 @@ def degradation(run: Run) -> list[Row]:
     for plain in (True, False):
         for depth in depths:
             rng = run.rng
-            model = network(depth, 8, plain=plain, rng=rng)
+            model = device_put(network(depth, 8, plain=plain, rng=rng), run.device)
             state, curve = rule.init(model), []
             for _ in range(steps):
                 rows = rng.integers(0, len(pixels), 64)
-                batch = pixels[rows] * 4, photos.train_labels[rows]
+                batch = device_put((pixels[rows] * 4, photos.train_labels[rows]), run.device)
                 (value, model), gradients = value_and_grad(loss, has_aux=True)(model, batch, train=True, rng=rng)
                 model, state = rule.update(gradients, state, model)
                 curve.append(float(value))

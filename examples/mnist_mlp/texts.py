@@ -59,14 +59,16 @@ def cheques(run: Run) -> list[Row]:
     ]
 
 
-@program(*OF)
+@program(*OF, devices=("cpu", "cuda"))
 def network_of_a_text(run: Run) -> list[Row]:
     """Test accuracy after the text's own schedule, or after a few epochs."""
     images, rows = digits(run), []
     for name in OF[run.id]:
         experiment = EXPERIMENTS[name]
         epochs = run.length(QUICK[name], experiment.epochs)
-        row, *others = mnist_texts.run(experiment, images, epochs=epochs, seed=run.seed, progress=not run.smoke)
+        row, *others = mnist_texts.run(
+            experiment, images, epochs=epochs, seed=run.seed, progress=not run.smoke, device=run.device
+        )
         accuracy = float(row.measured.rstrip(" %")) / 100
         goal = experiment.reported if run.whole and images.full else None
         rows += [dataclasses.replace(row, value=accuracy, at_least=goal), *others]

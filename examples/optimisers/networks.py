@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import nn
-from autodiff import value_and_grad
+from autodiff import device_put, value_and_grad
 from examples.catalogue import program
 from examples.digits import mnist
 from examples.networks import cnn_cf, mlp
@@ -42,19 +42,20 @@ def digits(run: Run, size: int = 100, set_aside: int = 5000) -> tuple[Batches, A
     return Batches(images.train_images[keep], images.train_labels[keep], batch_size=size, transform=transform), images
 
 
-def costs(model: Any, optimiser: Any, data: Batches, steps: int, seed: int) -> tuple[Any, list[float]]:
-    """Return the model after so many steps, and the cost of each minibatch."""
+def costs(run: Run, model: Any, optimiser: Any, data: Batches, steps: int) -> tuple[Any, list[float]]:
+    """Return the model after so many steps on the run's device, and the cost of each minibatch."""
+    model = device_put(model, run.device)
     loss, state = value_and_grad(nn.Supervised(cross_entropy), has_aux=True), optimiser.init(model)
     found: list[float] = []
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(run.seed)
     while len(found) < steps:
         for batch in data.epoch(rng):
-            (value, model), gradients = loss(model, batch, train=True, rng=rng)
+            (value, model), gradients = loss(model, device_put(batch, run.device), train=True, rng=rng)
             model, state = optimiser.update(gradients, state, model, donate=True)
             found.append(float(value))
             if len(found) == steps:
                 break
-    return model, found
+    return device_put(model, "cpu"), found
 
 
 def smooth(values: list[float], width: int = 100) -> Any:
@@ -81,7 +82,7 @@ def draw_costs(run: Run, curves: dict[str, list[float]], title: str, limit: floa
         axes.legend()
 
 
-@program("buduma/B30")
+@program("buduma/B30", devices=("cpu", "cuda"))
 def with_momentum(run: Run) -> list[Row]:
     """How many minibatches to a cost of 0.1: the text reads it off curves of the training cost.
 
@@ -93,7 +94,7 @@ def with_momentum(run: Run) -> list[Row]:
     for name, relu_at_end in (("as in the text", True), ("linear logits", False)):
         for rule, optimiser in (("momentum 0.9", nn.SGD(0.01, momentum=0.9)), ("SGD", nn.SGD(0.01))):
             model = mlp(run.rng, (256, 256), "he_normal", relu_at_end=relu_at_end)
-            curve = curves[f"{rule}, {name}"] = costs(model, optimiser, data, lengths[rule], run.seed)[1]
+            curve = curves[f"{rule}, {name}"] = costs(run, model, optimiser, data, lengths[rule])[1]
             found[name, rule] = steps_to(curve, target), f"cost {np.mean(curve[-100:]):.3f} after {len(curve):,}"
     draw_costs(run, curves, "Momentum on the MNIST network", target)
     rows = []
@@ -124,7 +125,7 @@ SUITE = {
 }
 
 
-@program("buduma/B32")
+@program("buduma/B32", devices=("cpu", "cuda"))
 def suite(run: Run) -> list[Row]:
     """The suite on the same network from the same weights; rates of AdaGrad and RMSProp are chosen here."""
     data, images = digits(run)
@@ -133,9 +134,8 @@ def suite(run: Run) -> list[Row]:
     test, labels = images.test_images[:count], images.test_labels[:count]
     curves, rows = {}, []
     for name, optimiser in SUITE.items():
-        model, curves[name] = costs(
-            mlp(run.rng, (256, 256), "he_normal", relu_at_end=True), optimiser, data, steps, run.seed
-        )
+        start = mlp(run.rng, (256, 256), "he_normal", relu_at_end=True)
+        model, curves[name] = costs(run, start, optimiser, data, steps)
         logits = nn.predict(model, test, transform=to_float)
         accuracy, dead = nn.metrics.accuracy(logits, labels), int(np.sum(logits.max(0) <= 0))
         note = f"cost {np.mean(curves[name][-50:]):.3f} after {steps:,} steps; {dead} of the 10 outputs are dead (ReLU)"
@@ -144,7 +144,7 @@ def suite(run: Run) -> list[Row]:
     return rows
 
 
-@program("lecture/L16")
+@program("lecture/L16", devices=("cpu", "cuda"))
 def convolution(run: Run) -> list[Row]:
     """The slides compare variants of descent on one convolution and stick with Adam; rates are chosen here."""
     data, images = digits(run)
@@ -153,7 +153,7 @@ def convolution(run: Run) -> list[Row]:
     racers = {"SGD": nn.SGD(0.01), "momentum": nn.SGD(0.01, momentum=0.9), "Adam": nn.Adam(0.001)}
     count = 10_000 if run.full else 100 if run.smoke else 500
     for name, optimiser in racers.items():
-        model, curves[name] = costs(cnn_cf(run.rng), optimiser, data, steps, run.seed)
+        model, curves[name] = costs(run, cnn_cf(run.rng), optimiser, data, steps)
         accuracy = nn.metrics.accuracy(
             nn.predict(model, images.test_images[:count], transform=to_float), images.test_labels[:count]
         )
