@@ -200,11 +200,12 @@ def norm_penalised(w: Any, x: Any, y: Any, strength: float) -> Any:
 @program("hui/B1")
 def overfit(run: Run) -> list[Row]:
     """Points of y = x with noise between 0 and 20: what order, more data and a penalty do."""
+    run.data = "generated: 11 points of y = x, noise of deviation 2 (the text's are only drawn); least squares, BFGS"
     rng = run.rng
     x, more, test = np.linspace(0, 20, 11), np.linspace(0, 20, 22), np.linspace(0.5, 19.5, 200)
     y, y_more = x + rng.normal(0, 2.0, 11), more + rng.normal(0, 2.0, 22)
     scale = lambda v, d: powers(v / 10 - 1, d)  # noqa: E731
-    rows, fits = [], {}
+    rows, fits, errors = [], {}, []
     for name, points, order, strength in (
         *((f"order {d}", (x, y), d, 0.0) for d in (1, 3, 5, 7, 9)),
         ("order 9, twice the data", (more, y_more), 9, 0.0),
@@ -216,29 +217,30 @@ def overfit(run: Run) -> list[Row]:
             cost = functools.partial(norm_penalised, x=features, y=points[1], strength=strength)
             w = nn.minimise(cost, w, "BFGS").parameters
         fits[name] = w
-        error = float(np.sqrt(np.mean((scale(test, order) @ w - test) ** 2)))
+        errors.append(float(np.sqrt(np.mean((scale(test, order) @ w - test) ** 2))))
         note = f"largest coefficient {np.max(np.abs(w)):.1f}, of x / 10 - 1"
-        rows.append(Row(f"{name}: distance from y = x", "", f"{error:.2f}", note))
-    raw = hessian(lambda w: np.mean((powers(x, 9) @ w - y) ** 2))(np.zeros(10))
-    top, bottom = (
-        np.linalg.eigvalsh(raw)[-1],
-        np.linalg.eigvalsh(hessian(lambda w: np.mean((scale(x, 9) @ w - y) ** 2))(np.zeros(10)))[-1],
-    )
+        rows.append(Row(f"{name}: distance from y = x", "", f"{errors[-1]:.2f}", note))
+
+    def curvatures(f: Any) -> Any:
+        return np.linalg.eigvalsh(hessian(lambda w: np.mean((f @ w - y) ** 2))(np.zeros(f.shape[1])))
+
+    ratios = [float(c[-1] / c[0]) for c in (curvatures(scale(x, d)) for d in (1, 3, 5, 7, 9))]
     value = [float(powers(np.array([v]), 9)[0] @ PIETER) for v in (10.0, 20.0)]
+    as_said = errors[2] > errors[1] and errors[5] < errors[4] and errors[6] < errors[4]
+    slope = grad(lambda w: np.sqrt(np.sum(w**2)) / 2)(np.array([3.0, 4.0]))
     rows += [
-        Row(
-            "largest rate of descent, order 9, x as it is",
-            "hard to train",
-            f"{2 / top:.0e}",
-            f"on x / 10 - 1: {2 / bottom:.1g}",
-        ),
-        Row(
-            "the printed order-9 model at 10 and 20",
-            "about 10, 20",
-            f"{value[0]:.0f}, {value[1]:.0f}",
-            wrong="its coefficients are rounded too far: 1.9e-7 x^9 alone is 97,280 at 20",
-        ),
-    ]
+        Row("order 5 is worse than 3; more data and the penalty help 9", "yes", "yes" if as_said else "no"),
+        Row("largest over smallest curvature, orders 1 to 9", "more iterations", ", ".join(f"{r:.0f}" for r in ratios),
+            "descent needs steps in proportion; x / 10 - 1", met=sorted(ratios) == ratios),
+        Row("largest rate of descent, order 9, x as it is", "hard to train", f"{2 / curvatures(powers(x, 9))[-1]:.0e}",
+            f"on x / 10 - 1: {2 / curvatures(scale(x, 9))[-1]:.1g}"),
+        Row("the printed order-9 model at 10 and 20", "about 10, 20", f"{value[0]:.0f}, {value[1]:.0f}",
+            wrong="its coefficients are rounded too far: 1.9e-7 x^9 alone is 97,280 at 20"),
+        Row("norm of c_i = i, order 5", f"{np.sqrt(1 + 4 + 9 + 9 + 25):.2f}", f"{np.linalg.norm(np.arange(6)):.2f}",
+            wrong="the printed sum has c_3^2 twice, in place of c_4^2"),
+        Row("gradient of lambda/2 |W| at (3, 4), lambda 1", "3, 4", ", ".join(f"{s:.1f}" for s in slope),
+            wrong="only the squared norm decays weights by lambda W; the text has both forms"),
+    ]  # fmt: skip
     with run.picture(ncols=2, figsize=(10, 4), sharey=True) as axes:
         for ax, names in zip(
             axes,
@@ -449,6 +451,7 @@ def descent_fit(features: Any, y: Any, steps: int = 400) -> Any:
 @program("ekman/app-A1")
 def ice_cream(run: Run) -> list[Row]:
     """Descent and the normal equations on points of the text's line, plane and parabola (its own are only drawn)."""
+    run.data = "points on the text's own line, plane and parabola: its points are only drawn"
     rng = run.rng
     hot = np.linspace(61, 82, 12)
     minutes, heat = rng.uniform(0, 60, 30), rng.uniform(61, 82, 30)
@@ -463,36 +466,26 @@ def ice_cream(run: Run) -> list[Row]:
         y = features @ truth[1:] + truth[0]
         w = fits[name] = descent_fit(features, y, 6000 if name == "quadratic" else 400)
         columns = np.c_[np.ones(len(y)), features]
-        closed = least_squares(columns, y)
+        closed = np.linalg.solve(columns.T @ columns, columns.T @ y)
         digits = [f"{v:.{len(p.split('.')[1]) if '.' in p else 0}f}" for v, p in zip(w, printed, strict=True)]
         gap = float(np.max(np.abs(columns @ w - columns @ closed)))
         rows.append(Row(f"{name}: constant and slopes by descent", ", ".join(printed), ", ".join(digits)))
-        rows.append(
-            Row(
-                "... normal equations predict the same, within",
-                "",
-                f"{gap:.0e}",
-                "cones; points lie on the text's curve",
-                met=gap < 0.05,
-            )
-        )
-    limit = (
-        2
-        / np.linalg.eigvalsh(hessian(lambda w: np.mean((np.c_[np.ones(20), wide, wide**2] @ w) ** 2))(np.zeros(3)))[-1]
-    )
-    rows.append(
-        Row(
-            "largest rate of descent without scaling",
-            "",
-            f"{limit:.0e}",
-            "the quadratic, whose features reach 10,000",
-        )
-    )
-    with run.picture() as axes:
+        note = "cones; points lie on the text's curve"
+        rows.append(Row("... normal equations predict the same, within", "", f"{gap:.0e}", note, met=gap < 1e-6))
+    raw = hessian(lambda w: np.mean((powers(wide, 2) @ w) ** 2))(np.zeros(3))
+    limit = 2 / np.linalg.eigvalsh(raw)[-1]
+    note = "the quadratic, whose features reach 10,000"
+    rows.append(Row("largest rate of descent without scaling", "", f"{limit:.0e}", note))
+    with run.picture(ncols=2, figsize=(10, 4)) as (axes, right):
         for x, name, marker, colour in ((hot, "line", "o", PALETTE[0]), (wide, "quadratic", "s", PALETTE[1])):
             features, truth, _ = cases[name]
             axes.plot(x, features @ truth[1:] + truth[0], marker, ms=5, color=colour, label=f"points of the {name}")
             axes.plot(x, features @ fits[name][1:] + fits[name][0], color=colour, label=f"{name}, by descent")
         axes.set(title="Ice-cream", xlabel="temperature (F)", ylabel="cones sold")
         axes.legend()
+        plane = lambda p: fits["plane"] @ [np.ones_like(p[0]), p[0], p[1]]  # noqa: E731
+        right.tricontour(minutes, heat, plane((minutes, heat)), levels=12, colors="0.6", linewidths=0.8)
+        shown = right.scatter(minutes, heat, c=cases["plane"][0] @ [0.5, 2.0] - 112, cmap="cividis")
+        right.set(title="The plane, by descent", xlabel="minutes of advertising", ylabel="temperature (F)")
+        right.figure.colorbar(shown, ax=right, label="cones sold")
     return rows
