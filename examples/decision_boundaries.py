@@ -21,7 +21,7 @@ import numpy as np
 import nn
 from autodiff import grad, value_and_grad
 from examples.catalogue import program
-from examples.optimisers.networks import moon_loss
+from examples.optimisers.networks import moon_loss, moon_start
 from examples.points import moons, noisy_circle, two_clouds
 from examples.report import Row
 from examples.run import PALETTE, Run
@@ -144,7 +144,7 @@ def outlier(run: Run) -> list[Row]:
     labels = np.r_[labels, 1]
     run.data = "60 points of two clouds and an outlier, generated"
     square, x, y = grid(-1.5, 1.5)
-    steps, rows = run.length(1200), []
+    steps, rows, lengths = run.length(1200), [], []
     with run.picture(ncols=2, figsize=(9, 4.3), sharey=True) as axes:
         for ax, name, hidden in zip(
             axes, ("complex: 40 and 40 neurons", "simple: 2 neurons"), ((40, 40), (2,)), strict=True
@@ -153,18 +153,13 @@ def outlier(run: Run) -> list[Row]:
             scores = np.diff(model(square.astype(np.float32)), axis=1).reshape(GRID, GRID)
             said = int(model(points[-1:].astype(np.float32)).argmax())
             seen = nn.metrics.accuracy(model(points.astype(np.float32)), labels)
-            rows.append(
-                Row(
-                    f"{name}: length of the boundary",
-                    "",
-                    f"{length(scores, 3.0):.1f}",
-                    f"{100 * seen:.1f} % right, the outlier {'with its label' if said else 'with its neighbours'}",
-                )
-            )
+            lengths.append(length(scores, 3.0))
+            note = f"{100 * seen:.1f} % right, the outlier {'with its label' if said else 'with its neighbours'}"
+            rows.append(Row(f"{name}: length of the boundary", "", f"{lengths[-1]:.1f}", note))
             draw(ax, points, labels, (x, y), scores, name)
             ax.plot(*points[-1], "o", ms=11, mfc="none", color="k")
             ax.label_outer()
-    return rows
+    return [*rows, Row("the simple one's is smoother", "yes", "yes" if lengths[1] < lengths[0] else "no")]
 
 
 # -- two moons -----------------------------------------------------------------------------------------------
@@ -175,9 +170,7 @@ def moon_network(run: Run) -> list[Row]:
     """2-1000-2, one example to a step, ten thousand steps of 0.0001; the penalty is most of the loss."""
     x, y = moons(5000, 0.1, run.rng)
     run.data = "two moons, 5,000 points, generated"
-    draws = np.random.default_rng(run.seed + 1).normal
-    w = {"W1": draws(size=(2, 1000)), "b1": np.zeros(1000), "W2": draws(size=(1000, 2)), "b2": np.zeros(2)}
-    steps = run.length(4000, 10_000)
+    w, steps = moon_start(run.seed), run.length(4000, 10_000)
     step, every = value_and_grad(moon_loss), max(1, steps // 40)
     held, learned = (x[4000:], y[4000:]), (x[:4000:8], y[:4000:8])
     scores = lambda w, x: np.tanh(x @ w["W1"] + w["b1"]) @ w["W2"] + w["b2"]  # noqa: E731
@@ -191,21 +184,17 @@ def moon_network(run: Run) -> list[Row]:
     error = float(cross_entropy(scores(w, held[0]), held[1]))
     right = nn.metrics.accuracy(scores(w, held[0]), held[1])
     square, gx, gy = grid(-1.7, 2.7)
-    with run.picture(ncols=2, figsize=(11, 4.3)) as (left, middle):
-        draw(
-            left,
-            held[0],
-            held[1],
-            (gx, gy),
-            np.diff(scores(w, square), axis=1).reshape(GRID, GRID),
-            "Validation points",
-        )
-        left.set(xlim=(-1.4, 2.4), ylim=(-1.1, 1.6))
+    margin = np.diff(scores(w, square), axis=1).reshape(GRID, GRID)
+    with run.picture(ncols=3, figsize=(14, 3.8)) as (left, middle, last):
+        draw(left, *learned, (gx, gy), margin, "Training points, every 8th")
+        draw(middle, *held, (gx, gy), margin, "Validation points")
+        for ax in (left, middle):
+            ax.set(xlim=(-1.4, 2.4), ylim=(-1.1, 1.6))
         k, seen, unseen = np.array(curve).T
-        middle.plot(k, seen, label="training (every 8th point)")
-        middle.plot(k, unseen, ls="--", label="validation")
-        middle.set(title="Loss with its penalty", xlabel="step", ylabel="loss")
-        middle.legend()
+        last.plot(k, seen, label="training (every 8th point)")
+        last.plot(k, unseen, ls="--", label="validation")
+        last.set(title="Loss with its penalty", xlabel="step", ylabel="loss")
+        last.legend()
     return [
         Row("parameters", "", f"{sum(p.size for p in w.values()):,}", met=sum(p.size for p in w.values()) == 5002),
         Row("validation loss at the start", "", f"{curve[0][2]:.2f}", "a plot only in the text"),

@@ -83,11 +83,11 @@ def constant_error_carousel(run: Run) -> list[Row]:
     inputs = np.zeros(steps)
     inputs[0] = 0.7
 
-    def states(nudges: Any, w1: Any = w1, function: Any = lambda z: z) -> list[Any]:
+    def states(nudges: Any, w1: Any = w1, function: Any = lambda z: z, back: float = 1.0) -> list[Any]:
         """Return the state after each step, where each step may be nudged."""
         state, seen = 0.0, []
         for x, nudge in zip(inputs, nudges, strict=True):
-            state = function(w1 * x + 1.0 * state) + nudge
+            state = function(w1 * x + back * state) + nudge
             seen.append(state)
         return seen
 
@@ -118,8 +118,10 @@ def constant_error_carousel(run: Run) -> list[Row]:
             f"{states(still, function=np.tanh)[-1]:.3f}",
             "weight 1 as here: |tanh s| < |s|",
         ),
+        Row("with tanh, weight 2: state", "closer to 1", f"{states(still, function=np.tanh, back=2.0)[-1]:.3f}",
+            "a weight above 1 does it"),
         Row("with tanh: factor from the first step", "", f"{forgetting[0]:.1e}", f"over {steps} steps"),
-    ]
+    ]  # fmt: skip
 
 
 # -- through layers ------------------------------------------------------------------------------------------
@@ -165,8 +167,13 @@ def vanishing(run: Run) -> list[Row]:
             rows.append(Row(f"{name}: layer 0 over layer 5", "", f"{norms[name][0] / norms[name][-2]:.1e}"))
             curves[name] = train(loss, weights, run.length(2000))
     draw(run, norms, curves)
-    slope = Row("slope of the sigmoid at 5; 0.1^5; 5^5", "", f"{grad(sigmoid)(5.0):.5f}; {0.1**5:.5f}; {5**5}")
-    return [*rows, *compare_losses(curves), slope]
+    slope = grad(sigmoid)(5.0)
+    return [
+        *rows,
+        *compare_losses(curves),
+        Row("slope of the sigmoid at 5", "near 0", f"{slope:.5f}", "of 0.25 at most", met=slope < 0.01),
+        Row("five factors of 0.1; of 5", "0.00001; 3125", f"{0.1**5:.5f}; {5**5}"),
+    ]
 
 
 def compare_losses(curves: dict[str, list[float]]) -> list[Row]:

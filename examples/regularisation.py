@@ -143,7 +143,13 @@ def dropout_layer(run: Run) -> list[Row]:
             "by the engine",
             met=gap < 1e-12,
         ),
-        Row("nn.Dropout(0.3): share that drops", "p", f"{dropped:.3f}", "of 10,000", met=abs(dropped - p) < 0.02),
+        Row(
+            "nn.Dropout(0.3): share that drops",
+            "p",
+            f"{dropped:.3f}",
+            "0.3 is our choice; of 10,000",
+            met=abs(dropped - p) < 0.02,
+        ),
         Row("... the rest is divided by 0.7", "", f"{kept:.0e}", met=kept < 1e-12),
         Row("... backward by hand", "", f"{theirs:.0e}", met=theirs < 1e-12),
         Row(

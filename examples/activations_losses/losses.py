@@ -58,6 +58,8 @@ def softmax_classifier(run: Run) -> list[Row]:
     scores = np.array([3.2, 0.8, 0.0])
     p = softmax(scores)
     misprint = np.exp(0.2) / np.sum(np.exp(scores))
+    callers = scores.copy()
+    callers -= np.max(callers)  # as the listing's function does with its argument
     logits = np.log(p) - np.log(p[2])
     return [
         Row("probabilities", "[0.88379809 0.08017635 0.03602556]", f"[{' '.join(f'{v:.8f}' for v in p)}]"),
@@ -68,7 +70,11 @@ def softmax_classifier(run: Run) -> list[Row]:
         agreement(
             "dp/dscore = diag(p) - p p^T", (np.diag(p) - np.outer(p, p))[0], vjp(softmax, scores)[1](np.eye(3)[0])[0]
         ),
-    ]
+        Row("the scores after the listing's z -= np.max(z)", "", ", ".join(f"{v:.1f}" for v in callers),
+            "it changes the caller's array; of integers it fails"),
+        Row("a logit: sigmoid's, at z = 0.8", f"its output, {sigmoid(0.8):.2f}",
+            f"its input, {np.log(sigmoid(0.8) / (1 - sigmoid(0.8))):.1f}", wrong="log(p / (1 - p)) undoes the sigmoid"),
+    ]  # fmt: skip
 
 
 @program("hui/B5")
@@ -78,13 +84,17 @@ def hinge_of_scores(run: Run) -> list[Row]:
     scores, right = np.array([8.0, 14.0, 9.5, 10.0]), 3
     terms = [max(0.0, s - scores[right] + 1) for j, s in enumerate(scores) if j != right]
     loss = lambda s: nn.losses.multiclass_hinge(s, np.array(right))  # noqa: E731
+    sure = np.array([0.0, 0.0, 0.0, 9.0])
+    hinge, entropy = float(loss(sure)), float(nn.losses.cross_entropy(sure, np.array(right)))
     return [
         Row("terms", "0 + 5 + 0.5", " + ".join(f"{t:g}" for t in terms)),
         Row("loss", "5.5", f"{sum(terms):g}"),
         Row("loss, nn", "5.5", f"{float(loss(scores)):g}"),
         agreement("gradient: 1 for each near one, minus their number", (0.0, 1.0, 1.0, -2.0), grad(loss)(scores)),
         Row("predicted", "", str(int(np.argmax(scores)) + 1), "the class that scores 14; the 4th is right"),
-    ]
+        Row("hinge and cross entropy of (0, 0, 0, 9)", "only softmax punishes it", f"{hinge:g}, {entropy:.4f}",
+            "a right answer, and sure", met=hinge == 0 < entropy),
+    ]  # fmt: skip
 
 
 def entropy(p: Any) -> Any:
