@@ -7,6 +7,7 @@ rebuilding it as its base class would lose its type silently.
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
@@ -114,6 +115,14 @@ def resolve(value: object, strict: bool) -> Kind | None:
     if not strict or (not isinstance(value, type | ModuleType) and _is_array_like(value)):
         return None
     raise NotATreeError(value)
+
+
+def _getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return the function that reads these attributes of a value."""
+    if not names:
+        return lambda _: ()
+    get = operator.attrgetter(*names)
+    return get if len(names) > 1 else lambda value: (get(value),)
 
 
 def _add(kind: Kind) -> None:
@@ -231,8 +240,10 @@ def register_dataclass(cls: Any = None, *, static: Iterable[str] = (), rebuild: 
     found = [vars(base)[name] for name in ordered for base in cls.__mro__ if name in vars(base)]
     in_dict = cls.__dictoffset__ != 0 and not any(hasattr(type(value), "__set__") for value in found)
 
-    def split(value: Any) -> tuple[list[Any], tuple[Any, ...]]:
-        return [getattr(value, name) for name in moving], tuple([getattr(value, name) for name in fixed])
+    children_of, static_of = _getter(moving), _getter(fixed)
+
+    def split(value: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return children_of(value), static_of(value)
 
     def join(meta: tuple[Any, ...], children: Sequence[Any]) -> Any:
         value = object.__new__(cls)

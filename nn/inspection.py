@@ -40,6 +40,25 @@ def named_leaves(model: Any) -> list[Leaf]:
     return out
 
 
+_recent: list[tuple[tree.Structure, list[tuple[str, str, bool]]]] = []
+
+
+def leaf_kinds(model: Any, structure: tree.Structure) -> list[tuple[str, str, bool]]:
+    """Return name, role and decay of each leaf of a model whose structure is known.
+
+    They follow from the structure, and every step of training asks for them: those of the last four are kept.
+    """
+    try:
+        for known, kinds in tuple(_recent):
+            if known == structure:
+                return kinds
+    except TypeError:  # static data that cannot be compared
+        return [leaf[:3] for leaf in named_leaves(model)]
+    kinds = [leaf[:3] for leaf in named_leaves(model)]
+    _recent[:] = [(structure, kinds), *_recent[:3]]
+    return kinds
+
+
 def _collect(value: Any, name: str, role: str, decay: bool, out: list[Leaf]) -> None:
     if isinstance(value, Layer):
         for field in dataclasses.fields(value):  # type: ignore[arg-type]

@@ -142,6 +142,7 @@ class Layer:
     """
 
     _custom_init: ClassVar[bool] = False
+    _roles: ClassVar[dict[str, str]] = {}  # of fields by their names; every step of training asks for them
     __hash__ = None  # type: ignore[assignment]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -151,10 +152,11 @@ class Layer:
             setattr(cls, name, getattr(cls, name))
         dataclasses.dataclass(init=not cls._custom_init, repr=False, eq=False)(cls)
         fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        cls._roles = {field.name: role_of(field) for field in fields}
         tree.register_dataclass(
             cls,
-            static=[field.name for field in fields if role_of(field) == "static"],
-            rebuild={field.name: _constant for field in fields if role_of(field) == "state"},
+            static=[name for name, role in cls._roles.items() if role == "static"],
+            rebuild={name: _constant for name, role in cls._roles.items() if role == "state"},
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -188,6 +190,8 @@ class Layer:
         return self(x), self
 
     def _check_same_in_training(self) -> None:
+        if all(_is_plain(getattr(self, name)) for name, role in self._roles.items() if role != "static"):
+            return  # the usual case, at every step of training
         for name, part in layers_in(self):
             if part.differs_in_training():
                 raise TypeError(
@@ -223,13 +227,18 @@ def _same(a: Any, b: Any) -> bool:
 def layers_in(value: Any, name: str = "") -> list[tuple[str, Layer]]:
     """Return name and layer for those that a layer (or container) holds directly, not those inside them."""
     if isinstance(value, Layer):
-        fields = [f for f in dataclasses.fields(value) if role_of(f) != "static"]  # type: ignore[arg-type]
-        return [pair for f in fields for pair in _layers_of(getattr(value, f.name), _join(name, f.name))]
+        fields = [field for field, role in value._roles.items() if role != "static"]
+        return [pair for f in fields for pair in _layers_of(getattr(value, f), _join(name, f))]
     return _layers_of(value, name)
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether a value of a field is an array, so that no layers are in it."""
+    return value is None or isinstance(value, (np.ndarray, Tracer))
+
+
 def _layers_of(value: Any, name: str) -> list[tuple[str, Layer]]:
-    if isinstance(value, (np.ndarray, Tracer)):
+    if _is_plain(value):
         return []
     found = tree.paths(value, is_leaf=lambda v: isinstance(v, Layer), strict=False)
     return [(_join(name, plain_name(path)), v) for path, v in found if isinstance(v, Layer)]
@@ -265,13 +274,13 @@ def replace(layer: _L, /, **changes: Any) -> _L:
     """
     if not isinstance(layer, Layer):
         raise TypeError(f"replace: the first argument must be a layer, not {type(layer).__name__}.")
-    fields = {field.name: field for field in dataclasses.fields(layer)}  # type: ignore[arg-type]
+    roles = layer._roles
     copy = object.__new__(type(layer))
     vars(copy).update(vars(layer))
     for name, value in changes.items():
-        if name not in fields:
-            raise TypeError(f"replace: {type(layer).__name__} has no field {name!r}; it has {', '.join(fields)}.")
-        vars(copy)[name] = _constant(value) if role_of(fields[name]) == "state" else value
+        if name not in roles:
+            raise TypeError(f"replace: {type(layer).__name__} has no field {name!r}; it has {', '.join(roles)}.")
+        vars(copy)[name] = _constant(value) if roles[name] == "state" else value
     return copy
 
 

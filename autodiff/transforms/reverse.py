@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,9 +60,10 @@ class Linearised:
         self.structures: list[tree.Structure] = []
         self.leaves: list[list[Any]] = []
         self.nodes: list[list[Node | None]] = []
-        call = list(args)
+        call, traced = list(args), []
         for i in positions:
-            call[i] = self._enter(level, i, args[i])
+            call[i], leaves = self._enter(level, i, args[i])
+            traced.append(leaves)
         self.aux = None
         self.values: list[Any] = []
         self.out_nodes: list[Node | None] = []
@@ -69,20 +71,20 @@ class Linearised:
             out = f(*call, **(kwargs or {}))
             if has_aux:
                 out, aux = split_aux(name, out)
-                self.aux = tree.map(lambda v: self._lowered(settled(v), level), aux, strict=False)
+                self.aux = self._beside(level, aux, [(args[i], call[i]) for i in positions], traced)
             if type(out) is Variable and out.level is level and type(out.primal) in HOST:
                 self.values, self.out_nodes, self.out_structure = [out.primal], [out.node], tree.LEAF
             else:
                 self._leave(level, out)
 
-    def _enter(self, level: ReverseLevel, i: int, x: Any) -> Any:
-        """Return argument `i` with variables for its leaves."""
+    def _enter(self, level: ReverseLevel, i: int, x: Any) -> tuple[Any, list[Any]]:
+        """Return argument `i` with variables for its leaves, and these."""
         if type(x) is np.ndarray and x.dtype.kind in "fc":  # the commonest argument needs no tree
             variable = level.variable(x)
             self.structures.append(tree.LEAF)
             self.leaves.append([x])
             self.nodes.append([variable.node])
-            return variable
+            return variable, [variable]
         leaves, structure = flatten(self.name, f"argument {i}", x)
         direct = structure is tree.LEAF
         xs = [independent(self.name, x, direct=direct, where=f"argument {i}") for x in leaves]
@@ -90,7 +92,7 @@ class Linearised:
         self.structures.append(structure)
         self.leaves.append([x if v is None else v for x, v in zip(leaves, xs, strict=True)])
         self.nodes.append([v.node if type(v) is Variable else None for v in traced])
-        return tree.unflatten(structure, traced)
+        return tree.unflatten(structure, traced), traced
 
     def _leave(self, level: ReverseLevel, out: Any) -> None:
         """Take the results apart into values and nodes."""
@@ -99,6 +101,19 @@ class Linearised:
             mine = type(v) is Variable and v.level is level
             self.out_nodes.append(v.node if mine else None)
             self.values.append(check_foreign(self.name, v.primal if mine else v, level))
+
+    def _beside(self, level: ReverseLevel, aux: Any, arguments: list[tuple[Any, Any]], traced: list[list[Any]]) -> Any:
+        """The auxiliary value without the tracing of `level`.
+
+        A model without state is often returned as it was given, and training asks at every step: then it need not be
+        taken apart again.
+        """
+        for k, (given, inside) in enumerate(arguments):
+            if aux is inside and self.structures[k] is not tree.LEAF:
+                values = [self._lowered(settled(v), level) for v in traced[k]]
+                unchanged = all(map(operator.is_, values, self.leaves[k]))
+                return given if unchanged else tree.unflatten(self.structures[k], values)
+        return tree.map(lambda v: self._lowered(settled(v), level), aux, strict=False)
 
     @property
     def value(self) -> Any:

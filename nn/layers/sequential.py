@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 from nn.layers.activation import Activation
@@ -63,7 +64,7 @@ class Sequential(Layer):
                 error.add_note(f"in layers.{i} of a Sequential")
                 raise
             layers.append(new)
-        return x, replace(self, layers=tuple(layers))
+        return x, self if all(map(operator.is_, layers, self.layers)) else replace(self, layers=tuple(layers))
 
     def differs_in_training(self) -> bool:
         """Return whether any layer does something else in training than in use."""

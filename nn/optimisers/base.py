@@ -22,7 +22,7 @@ from autodiff.core.errors import DeviceError, describe
 from autodiff.core.memory import tell
 from autodiff.core.spec import dtype_of, shape_of
 from autodiff.ops.compiled import cpu, fits_gpu, gpu, kernels_enabled
-from nn.inspection import Leaf, named_leaves
+from nn.inspection import Leaf, leaf_kinds
 from nn.schedules import rate_at
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Optimiser:
         >>> nn.SGD(0.1, momentum=0.9).init({"w": np.zeros(2)})
         {'step': 0, 'velocity': {'w': array([0., 0.])}}
         """
-        found = [leaf for _, leaf in self._trained(model)]
+        found = [leaf for _, leaf in self._trained(model, *tree.flatten(model))]
         if not found:
             raise ValueError(f"{self.name}.init: the model has no floating-point parameters.")
         state: dict[str, Any] = {"step": 0}
@@ -209,10 +209,9 @@ class Optimiser:
         >>> opt.update({"w": np.array([10.0, 0.0])}, opt.init(model), model)
         ({'w': array([0., 2.])}, {'step': 1})
         """
-        trained = self._trained(model)
-        leaves, structure = tree.flatten(model, is_leaf=_is_none)
-        places = [i for i, value in enumerate(leaves) if value is not None]  # those of the model's arrays
-        found = self._gradients(gradients, (leaves, structure), trained)
+        leaves, structure = tree.flatten(model)
+        trained = self._trained(model, leaves, structure)
+        found = self._gradients(self._aligned(gradients, model, structure), trained)
         number, old = self._old_moments(state, trained)
         numbers = {name: state[name] for name in self.first_numbers()}
         step = Step(rate_at(self.name, self.learning_rate, number), number + 1, self.next_numbers(numbers, number + 1))
@@ -229,31 +228,28 @@ class Optimiser:
                 except MemoryError as error:
                     tell(error, f"{self.name}.update of {leaf.name}")
                     raise
-                leaves[places[i]] = self._constrained(leaf, p) if leaf.decay else p
+                leaves[i] = self._constrained(leaf, p) if leaf.decay else p
             for moment, value in zip(self.moments(), changed, strict=True):
                 new[moment][leaf.name] = value
         return tree.unflatten(structure, leaves), new
 
     # -- how -----------------------------------------------------------------------------------------------------
 
-    def _trained(self, model: Any) -> list[tuple[int, Leaf]]:
+    def _trained(self, model: Any, leaves: list[Any], structure: tree.Structure) -> list[tuple[int, Leaf]]:
         """Return position among the leaves and description of the arrays that are optimised."""
         found = []
-        for i, leaf in enumerate(named_leaves(model)):
-            kind = dtype_of(leaf.value).kind
-            if leaf.role == "parameter" and kind == "c":
-                raise TypeError(
-                    f"{self.name}: the parameter {leaf.name} is complex; keep its two parts as real parameters."
-                )
-            if leaf.role == "parameter" and kind == "f":
-                found.append((i, leaf))
+        for i, (value, (name, role, decay)) in enumerate(zip(leaves, leaf_kinds(model, structure), strict=True)):
+            if role != "parameter":
+                continue
+            kind = dtype_of(value).kind
+            if kind == "c":
+                raise TypeError(f"{self.name}: the parameter {name} is complex; keep its two parts as real parameters.")
+            if kind == "f":
+                found.append((i, Leaf(name, role, decay, value)))
         return found
 
-    def _gradients(
-        self, gradients: Any, model: tuple[list[Any], tree.Structure], trained: list[tuple[int, Leaf]]
-    ) -> dict[str, Any]:
+    def _gradients(self, flat: list[Any], trained: list[tuple[int, Leaf]]) -> dict[str, Any]:
         """Return the gradients by name, without those that are None, compared with the parameters, and clipped."""
-        flat = self._aligned(gradients, model)
         given = [(i, leaf) for i, leaf in trained if flat[i] is not None]
         found = {leaf.name: flat[i] for i, leaf in given}
         self._compare("gradient", found, given)
@@ -262,11 +258,14 @@ class Optimiser:
             self._compare("clipped gradient", found, given)
         return found
 
-    def _aligned(self, gradients: Any, model: tuple[list[Any], tree.Structure]) -> list[Any]:
-        """Return the gradient, or None, of each array of the model, which is given flat, None being a leaf."""
+    def _aligned(self, gradients: Any, model: Any, structure: tree.Structure) -> list[Any]:
+        """Return the gradient, or None, of each array of the model."""
         error = f"{self.name}.update: the gradients are no tree like the model"
-        values, structure = model
         try:
+            given, same = tree.flatten(gradients)
+            if same == structure:
+                return given
+            values, structure = tree.flatten(model, is_leaf=_is_none)  # None is a leaf, in the place of a gradient
             flat = tree.flatten_like(structure, gradients, is_leaf=_is_none)
         except (TypeError, ValueError) as reason:
             text = str(reason).replace("the first", "the model").replace("the second", "the gradients")

@@ -42,14 +42,19 @@ def all_finite(leaf: Any) -> bool:
     >>> all_finite(np.array([1.0, 2.0])), all_finite(np.array([1.0, np.inf])), all_finite(3)
     (True, False, True)
     """
+    with np.errstate(all="ignore"):
+        return _all_finite(leaf)
+
+
+def _all_finite(leaf: Any) -> bool:
     array = array_of(leaf)
-    if array.dtype.kind not in "fc":
+    kind = array.dtype.kind
+    if kind not in "fc":
         return True
-    if type(array) is np.ndarray and array.dtype.kind == "f" and array.flags.c_contiguous and array.dtype.itemsize >= 4:
+    if type(array) is np.ndarray and kind == "f" and array.flags.c_contiguous and array.dtype.itemsize >= 4:
         flat = array.reshape(-1)
-        with np.errstate(all="ignore"):
-            if math.isfinite(np.dot(flat, flat)):  # one pass by BLAS; it can overflow, so only a yes counts
-                return True
+        if math.isfinite(np.dot(flat, flat)):  # one pass by BLAS; it can overflow, so only a yes counts
+            return True
     return bool(np.isfinite(array).all())
 
 
@@ -63,7 +68,9 @@ def every_finite(leaves: Iterable[Any]) -> bool:
     """
     found = list(leaves)
     away = [np.isfinite(leaf).all() for leaf in found if foreign(leaf) and leaf.dtype.kind in "fc"]
-    return all(all_finite(leaf) for leaf in found if not foreign(leaf)) and (not away or bool(np.stack(away).all()))
+    with np.errstate(all="ignore"):
+        here = all(_all_finite(leaf) for leaf in found if not foreign(leaf))
+    return here and (not away or bool(np.stack(away).all()))
 
 
 def first_bad_leaf(name: str, value: Any) -> str:
