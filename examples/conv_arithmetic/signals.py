@@ -80,6 +80,7 @@ def box(t: Any, start: float, length: float) -> Any:
 @program("ekman/app-G1")
 def continuous_and_discrete(run: Run) -> list[Row]:
     """(f * g)(t), the integral and the sum; the functions of the text's figure are lost: two boxes stand in."""
+    run.data = "two boxes of height 1, 4 and 3 long, so that the peak is the text's: its functions are only drawn"
     f, g = np.ones(4), np.ones(3)
     discrete = np.convolve(f, g)
 

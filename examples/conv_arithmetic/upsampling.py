@@ -60,7 +60,9 @@ def upsampling(run: Run) -> list[Row]:
     adjoint = rng.normal(size=(1, 1, 5, 5))
     strided = vjp(lambda x: ops.conv2d(x, learned, stride=2, padding=1), np.zeros((1, 1, 9, 9)))[1](adjoint)[0]
 
-    noise = ops.conv_transpose2d(np.ones((1, 1, 6, 6)), np.ones((1, 1, 3, 3)), stride=2)[0, 0]
+    flat, nine = np.ones((1, 1, 6, 6)), np.ones((1, 1, 3, 3))
+    noise = ops.conv_transpose2d(flat, nine, stride=2)[0, 0]
+    even = ops.conv2d(nn.Upsample2d(2, method="nearest")(flat), nine)[0, 0]
     with run.picture(ncols=4, figsize=(10, 3)) as axes:
         shown = {"image": x, "nearest": nearest, "bilinear": bilinear, "3x3 kernel, stride 2": noise}
         for ax, (name, y) in zip(axes, shown.items(), strict=True):
@@ -80,4 +82,6 @@ def upsampling(run: Run) -> list[Row]:
             adjoint, learned, stride=2, padding=1)),
         agreement("un-pooling: values back at the maxima, else zero", back, np.where(winners, photo, 0)),
         Row("checkerboard: smallest and largest of equal pixels", "", f"{noise.min():.0f} and {noise.max():.0f}"),
+        Row("  nearest, then a convolution", "none", f"{even.min():.0f} and {even.max():.0f}", "of the same pixels",
+            met=np.ptp(even) == 0),
     ]  # fmt: skip

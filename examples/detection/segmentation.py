@@ -5,6 +5,7 @@ Run: ``python -m examples run ekman/app-B5 ekman/app-B7 ekman/app-B8``
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,6 +96,8 @@ def naive(run: Run) -> list[Row]:
     scores, wanted = rng.normal(size=(2, 4, 3, 3)), rng.integers(0, 4, (2, 3, 3))
     p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     by_hand = -np.mean([np.log(p[n, c, i, j]) for (n, i, j), c in np.ndenumerate(wanted)])
+    wide = work(lambda m, x: m(x), nn.Sequential(*(conv(*widths, rng) for widths in itertools.pairwise(WIDTHS))))
+    below = work(u_shaped, u_layers(rng))
     return [
         Row(
             "4 classes: output of a 10x12 image",
@@ -105,7 +108,9 @@ def naive(run: Run) -> list[Row]:
         agreement("loss: mean over pixels, by hand", pixel_loss(scores, wanted), by_hand),
         *rows,
         Row("multiply-adds for an image", "", f"{work(lambda m, x: m(x), model) / 1e6:.2f} M"),
-    ]
+        Row("  with five layers of our U-Net's widths (app-B8)", "inefficient", f"{wide / 1e6:.2f} M",
+            f"that network: {below / 1e6:.2f} M", met=wide > below),
+    ]  # fmt: skip
 
 
 def mirrored(model: Any, x: Any) -> Any:
@@ -156,16 +161,23 @@ def u_shaped(model: Any, x: Any) -> Any:
     return model["up1"](np.concatenate([model["larger"](up), first], axis=1))
 
 
-@program("ekman/app-B8")
-def u_net(run: Run) -> list[Row]:
-    """U-Net in small: the outline comes over the bridges, the class from below."""
-    rng = run.rng
-    model = {
+WIDTHS = (1, 8, 16, 32, 16, CLASSES)  # maps after each of its layers
+
+
+def u_layers(rng: np.random.Generator) -> dict[str, Any]:
+    """Two sizes down, the bottom, two sizes up."""
+    return {
         "down1": nn.Sequential(conv(1, 8, rng), relu), "down2": nn.Sequential(conv(8, 16, rng), relu),
         "bottom": nn.Sequential(conv(16, 32, rng), relu), "larger": nn.Upsample2d(2, method="bilinear"),
         "up2": nn.Sequential(conv(48, 16, rng), relu), "up1": nn.Sequential(conv(24, CLASSES, rng)),
     }  # fmt: skip
-    rows, trained = learn(run, model, u_shaped, run.length(quick=80))
+
+
+@program("ekman/app-B8")
+def u_net(run: Run) -> list[Row]:
+    """U-Net in small: the outline comes over the bridges, the class from below."""
+    rng = run.rng
+    rows, trained = learn(run, u_layers(rng), u_shaped, run.length(quick=80))
     x = scenes(rng, 2).images
     first = trained["down1"](x)
     seen = np.concatenate([trained["larger"](np.zeros((2, 16, 16, 16), np.float32)), first], axis=1)
