@@ -62,6 +62,16 @@ def test_small_and_unfit_products_stay_with_numpy(calls):
         product(large, large[:50])
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64, int, bool])
+def test_a_column_times_a_row(rng, dtype):
+    column, row = (rng.normal(size=shape) * 3 for shape in ((700, 1), (1, 30)))
+    a, b = column.astype(dtype), row.astype(np.float32 if dtype is np.float64 else dtype)
+    for x, y in ((a, b), (a[::2], b), (b[:, ::-1].T, a.T), (a.T[:, :1], b)):
+        got, wanted = product(x, y), x @ y
+        assert got.dtype == wanted.dtype
+        np.testing.assert_array_equal(got, wanted)
+
+
 def test_programs_without_kernels_do_not_load_the_compiler():
     program = (
         "import sys, numpy as np; from autodiff import grad, ops\n"

@@ -280,3 +280,30 @@ def test_numbers_out_of_range():
     opt = nn.SGD(lambda k: math.nan)
     with pytest.raises(ValueError, match="SGD: the learning rate of step 0 must be finite and at least 0, not nan"):
         opt.update({"w": np.ones(1)}, opt.init({"w": np.ones(1)}), {"w": np.ones(1)})
+
+
+def test_names_are_those_of_the_model_at_hand_whatever_was_seen_before():
+    opt = nn.SGD(0.5)
+    models = [{name: np.ones(2)} for name in "abcdef"] + [[np.ones(2)], {"a": np.ones(2), "b": np.ones(1)}]
+    for model in models * 2:
+        state = nn.SGD(0.5, momentum=0.9).init(model)
+        assert list(state["velocity"]) == [name.lstrip(".") for name in nn.parameters(model)]
+        new, _ = opt.update(model, opt.init(model), model)
+        np.testing.assert_array_equal(next(iter(new.values())) if isinstance(new, dict) else new[0], [0.5, 0.5])
+
+
+def test_static_data_that_cannot_be_compared():
+    class Shifted(nn.Layer):
+        weight: np.ndarray = nn.parameter()
+        shift: np.ndarray = nn.static()
+
+        def __call__(self, x):
+            return x * self.weight + self.shift
+
+    shift = np.arange(2.0)
+    model, opt = Shifted(np.ones(2), shift), nn.SGD(0.5)
+    for _ in range(2):
+        gradient = grad(lambda m: np.sum(m(np.ones(2))))(model)
+        model, _ = opt.update(gradient, opt.init(model), model)
+    assert model.weight.tolist() == [0.0, 0.0]
+    assert model.shift is shift

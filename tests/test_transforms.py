@@ -106,6 +106,31 @@ def test_has_aux():
     assert jvp(lambda x: jvp(f, (x,), (1.0,), has_aux=True)[2]["x"] ** 2, (3.0,), (1.0,)) == (9.0, 6.0)
 
 
+def test_an_argument_that_comes_back_as_auxiliary_value():
+    weights = {"w": np.array([1.0, 2.0]), "n": 3}
+
+    def same(d):
+        return np.sum(d["w"] ** 2), d
+
+    def changed(d):
+        d["w"][0] = 5 * d["w"][1]
+        return np.sum(d["w"] ** 2), d
+
+    (value, aux), gradient = value_and_grad(same, has_aux=True)(weights)
+    assert (value, gradient["w"].tolist(), aux is weights) == (5.0, [2.0, 4.0], True)
+    (value, aux), gradient = value_and_grad(changed, has_aux=True)(weights)
+    assert (value, gradient["w"].tolist(), aux["w"].tolist(), aux["n"]) == (104.0, [0.0, 104.0], [10.0, 2.0], 3)
+    assert weights["w"].tolist() == [1.0, 2.0]
+    kept = vjp(same, weights, has_aux=True)[2]
+    assert kept["w"] is not weights["w"]  # the trace may be used again, whatever becomes of what was handed out
+    for f, wanted in ((same, [1.0, 1.0]), (changed, [0.0, 6.0])):
+        inner = lambda d, f=f: np.sum(grad(f, has_aux=True)({"w": d["w"] * 1.0, "n": 3})[1]["w"])
+        assert grad(inner)(weights)["w"].tolist() == wanted
+        assert jvp(inner, (weights,), ({"w": np.array([1.0, 10.0]), "n": 0},))[1] == np.dot(wanted, [1.0, 10.0])
+    (_, aux), gradients = value_and_grad(lambda a, b: (a["w"] @ b["w"], b), (0, 1), True)(weights, dict(weights))
+    assert (aux, [g["w"].tolist() for g in gradients]) == (weights, [[1.0, 2.0], [1.0, 2.0]])
+
+
 # -- trees ---------------------------------------------------------------------------------------------------
 
 PARAMETERS = {
