@@ -20,6 +20,7 @@ from autodiff.core.backend import on_host
 from autodiff.core.errors import describe
 from autodiff.core.spec import dtype_of
 from autodiff.core.tracer import Tracer
+from nn.arguments import generator
 
 __all__ = ["Layer", "apply", "parameter", "replace", "state", "static"]
 
@@ -320,13 +321,8 @@ def apply(model: Any, x: Any, *, train: bool = False, rng: np.random.Generator |
     >>> y.round(3).ravel(), trained.layers[0].mean, model.layers[0].mean
     (array([-1.,  1.]), array([0.2]), array([0.]))
     """
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        rng = np.random.default_rng(rng)
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"apply: rng must be a numpy.random.Generator such as np.random.default_rng(0), or a seed, not "
-            f"{type(rng).__name__}."
-        )
+    if rng is not None:
+        rng = generator("apply", rng)
     if isinstance(model, Layer):
         return _pair(model, model.forward(x, train=bool(train), rng=rng))
     if not callable(model):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import math
-import operator
 from typing import TYPE_CHECKING, Any
+
+from nn.arguments import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,16 +79,6 @@ def _number(name: str, argument: str, value: Any, *, positive: bool = False) -> 
     return number
 
 
-def _steps(name: str, argument: str, value: Any, *, least: int = 1) -> int:
-    try:
-        steps = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: {argument} must be a whole number of steps, not {value!r}.") from None
-    if steps < least:
-        raise ValueError(f"{name}: {argument} must be at least {least}, not {steps}.")
-    return steps
-
-
 # -- schedules -----------------------------------------------------------------------------------------------
 
 
@@ -114,7 +105,7 @@ def step_decay(rate: float, every: int, factor: float = 0.1) -> Schedule:
     return _schedule(
         name,
         rate=_number(name, "rate", rate),
-        every=_steps(name, "every", every),
+        every=whole(name, "every", every),
         factor=_number(name, "factor", factor, positive=True),
     )
 
@@ -131,7 +122,7 @@ def exponential(rate: float, every: int, factor: float) -> Schedule:
     return _schedule(
         name,
         rate=_number(name, "rate", rate),
-        every=_steps(name, "every", every),
+        every=whole(name, "every", every),
         factor=_number(name, "factor", factor, positive=True),
     )
 
@@ -148,7 +139,7 @@ def inverse_time(rate: float, every: int = 1, factor: float = 1.0) -> Schedule:
     return _schedule(
         name,
         rate=_number(name, "rate", rate),
-        every=_steps(name, "every", every),
+        every=whole(name, "every", every),
         factor=_number(name, "factor", factor),
     )
 
@@ -194,7 +185,7 @@ def cosine(rate: float, steps: int, final: float = 0.0) -> Schedule:
     return _schedule(
         "cosine",
         rate=_number("cosine", "rate", rate),
-        steps=_steps("cosine", "steps", steps),
+        steps=whole("cosine", "steps", steps),
         final=_number("cosine", "final", final),
     )
 
@@ -207,7 +198,7 @@ def piecewise(boundaries: Sequence[int], rates: Sequence[float]) -> Schedule:
     >>> [piecewise([10, 20], [0.1, 0.01, 0.001])(k) for k in (9, 10, 20)]
     [0.1, 0.01, 0.001]
     """
-    steps = tuple(_steps("piecewise", "boundaries", k) for k in boundaries)
+    steps = tuple(whole("piecewise", "boundaries", k) for k in boundaries)
     values = tuple(_number("piecewise", "rates", rate) for rate in rates)
     if list(steps) != sorted(set(steps)):
         raise ValueError(f"piecewise: boundaries must increase, not {list(steps)}.")
@@ -239,7 +230,7 @@ def warmup(then: Rate, steps: int, start: float = 0.0) -> Schedule:
     if not callable(then):
         then = constant(_number("warmup", "then", then))
     return _schedule(
-        "warmup", then=then, steps=_steps("warmup", "steps", steps), start=_number("warmup", "start", start)
+        "warmup", then=then, steps=whole("warmup", "steps", steps), start=_number("warmup", "start", start)
     )
 
 

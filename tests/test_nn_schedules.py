@@ -76,7 +76,7 @@ def test_bad_arguments():
         schedules.step_decay(0.1, 10, 0)
     with pytest.raises(ValueError, match=r"cosine: steps must be at least 1, not 0"):
         schedules.cosine(0.1, 0)
-    with pytest.raises(TypeError, match=r"exponential: every must be a whole number of steps, not 2\.5"):
+    with pytest.raises(TypeError, match=r"exponential: every must be a whole number, not 2\.5"):
         schedules.exponential(0.1, 2.5, 0.5)
     for power in (0.5, 1.01):
         with pytest.raises(ValueError, match="robbins_monro: power must be greater than 1/2 and at most 1"):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nn.arguments import whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -77,10 +79,7 @@ def random_shift(pixels: int = 2) -> Augmentation:
     >>> images.shape
     (1, 1, 3, 3)
     """
-    if not isinstance(pixels, int | np.integer):
-        raise TypeError(f"random_shift: pixels must be an integer, not {pixels!r}.")
-    if pixels < 0:
-        raise ValueError(f"random_shift: pixels must not be negative, not {pixels}.")
+    pixels = whole("random_shift", "pixels", pixels, 0)
 
     def shift(batch: Any, rng: np.random.Generator) -> Any:
         images = _images("random_shift", batch)
@@ -110,12 +109,8 @@ def random_crop(height: int, width: int | None = None) -> Augmentation:
     array([[[[1., 2.],
              [4., 5.]]]])
     """
-    size = (height, height if width is None else width)
-    for name, pixels in zip(("height", "width"), size, strict=True):
-        if not isinstance(pixels, int | np.integer):
-            raise TypeError(f"random_crop: {name} must be an integer, not {pixels!r}.")
-        if pixels < 1:
-            raise ValueError(f"random_crop: {name} must be at least 1, not {pixels}.")
+    height = whole("random_crop", "height", height)
+    size = (height, height if width is None else whole("random_crop", "width", width))
 
     def crop(batch: Any, rng: np.random.Generator) -> Any:
         images = _images("random_crop", batch)

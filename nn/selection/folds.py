@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 from collections.abc import Sequence
 from typing import Any, overload
 
 import numpy as np
 
-__all__ = ["Folds", "generator", "k_fold"]
+from nn.arguments import generator, whole
 
-
-def generator(name: str, rng: Any) -> np.random.Generator:
-    """Return a generator as it is, and one for a seed."""
-    if isinstance(rng, np.random.Generator):
-        return rng
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        return np.random.default_rng(rng)
-    raise TypeError(f"{name}: rng must be a numpy.random.Generator or a seed, not {type(rng).__name__}.")
-
-
-def whole(name: str, argument: str, value: Any, least: int) -> int:
-    """Return a whole number that is at least so much."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: {argument} must be a whole number, not {value!r}.") from None
-    if number < least:
-        raise ValueError(f"{name}: {argument} must be at least {least}, not {number}.")
-    return number
+__all__ = ["Folds", "k_fold"]
 
 
 @dataclasses.dataclass(frozen=True)

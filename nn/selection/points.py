@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from nn.selection.folds import generator, whole
+from nn.arguments import generator, whole
 
 __all__ = ["Draw", "Grid", "Point", "grid", "integers", "log_uniform", "sample", "uniform"]
 

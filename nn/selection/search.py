@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nn.selection.folds import Folds, generator, whole
+from nn.arguments import generator, whole
+from nn.selection.folds import Folds
 from nn.selection.points import Draw, Point, grid, sample
 from nn.selection.trials import Trial, Trials, measures_of
 from nn.training.finite import NonFiniteError

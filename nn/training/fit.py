@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nn._files import check_writable
+from nn.arguments import generator
 from nn.training import state
 from nn.training.evaluation import evaluate
 from nn.training.interrupt import Interruption
@@ -195,8 +196,7 @@ def _check(epochs: int, path: Path | None, every: int | None, resume: bool, rng:
         raise ValueError(f"fit: {what} needs a file: checkpoint='last.safetensors'.")
     if every is not None and every < 1:
         raise ValueError(f"fit: checkpoint_every must be at least 1 step, not {every}.")
-    if not isinstance(rng, int | np.integer | np.random.Generator):
-        raise TypeError(f"fit: rng must be a numpy.random.Generator or a seed, not {type(rng).__name__}.")
+    generator("fit", rng)
 
 
 def _say(show: bool, text: str) -> None:
