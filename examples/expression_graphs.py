@@ -66,10 +66,11 @@ def one_layer(run: Run) -> list[Row]:
         Row(
             "shapes for 1, 7 and 1,000 samples", "", ", ".join(map(str, shapes)), "of a graph that has seen no numbers"
         ),
-        agreement("row i of the output is of sample i", layer(x, weights), np.array(single)),
+        agreement("row i of the output is of sample i", layer(x, weights), np.array(single),
+                  note='the listing feeds the string "x", where the placeholder x is needed'),
         agreement("gradient of b: once for each sample", np.full(10, 7.0), slopes["b"]),
         agreement("gradient of W: the samples' sums", np.tile(x.sum(axis=0)[:, None], 10), slopes["w"]),
-    ]
+    ]  # fmt: skip
 
 
 @program("buduma/B19")
@@ -95,7 +96,8 @@ def shared_network(run: Run) -> list[Row]:
     product = np.linalg.multi_dot([weights["w"] for weights in one.values()])
     return [
         Row("parameters, shared", "", f"{nn.count_parameters(one):,}"),
-        Row("parameters, a set for each call", "", f"{nn.count_parameters([one, other]):,}"),
+        Row("parameters, a set for each call", "", f"{nn.count_parameters([one, other]):,}",
+            "variables that a call makes; get_variable refuses the second call unless told to reuse"),
         Row("their names", "", ", ".join(nn.parameters(one))),
         Row(
             "sharing twice, not at all",
@@ -105,7 +107,7 @@ def shared_network(run: Run) -> list[Row]:
         ),
         agreement("shared gradient: the sum of both uses", shared["layer_1"]["w"], together),
         agreement("three linear layers are one", network(one, first), first @ product, 1e-10),
-    ]
+    ]  # fmt: skip
 
 
 @program("ketkar/K4-1")

@@ -110,10 +110,10 @@ def distances_from_a_one(run: Run) -> list[Row]:
     some = np.r_[np.abs(found - reported).max(axis=1).argmin(), np.arange(0, len(ones), 20)]  # the closest one first
     away = np.stack([distances(ones[some], rows[labels == digit]).mean(axis=1) for digit in range(10)], axis=1)
     order = away.argsort(axis=1)
-    for name, said, place in (("nearest, the next", "1, 7", order[:, :2]), ("farthest", "0", order[:, -1:])):
-        share = (place == [int(digit) for digit in said.split(", ")]).all(axis=1)[1:].mean()
-        measured = ", ".join(map(str, place[0]))
-        table.append(Row(f"of all ten digits {name}", said, measured, f"of the same image; of {share:.0%} of the 1's"))
+    for name, claimed, place in (("nearest, next", (1, 7), order[:, :2]), ("farthest", (0,), order[:, -1:])):
+        share = np.all(place == claimed, axis=1)[1:].mean()
+        here, text = (", ".join(map(str, digits)) for digits in (place[0], claimed))
+        table.append(Row(f"of the ten digits: {name}", text, here, f"of the same image; of {share:.0%} of the 1's"))
     return table
 
 

@@ -128,6 +128,7 @@ def volume(run: Run) -> list[Row]:
         gw[k] += g * padded[window]
     tangent = jvp(lambda w: layer(x, w, b), (w,), (w,))[1]
     inexact = conv(np.ones((6, 6)), np.ones((3, 3)), stride=2).shape[0]
+    places = [conv(np.ones((7, 7)), np.ones((3, 3)), stride=s).size for s in (1, 3)]
     return [
         Row("shape", "5x5x3 -> 3x3x2", f"5x5x3 -> {y.shape[1]}x{y.shape[2]}x{y.shape[0]}"),
         Row("weights and biases", "", str(w.size + b.size), "k d e^2 + k", met=w.size + b.size == 2 * 3 * 9 + 2),
@@ -138,6 +139,8 @@ def volume(run: Run) -> list[Row]:
         agreement("forward mode: linear in the filters", tangent, y - b[:, None, None]),
         Row("width of 6 pixels, filter 3, stride 2", str(math.ceil((6 - 3) / 2) + 1), str(inexact),
             wrong="floor, not ceil: half a place is none (they agree where the division is exact)"),
+        Row("stride of the full convolution, of width e", "s = e", "s = 1",
+            wrong=f"on 7x7 pixels a filter of 3x3 has {places[0]} places at stride 1, {places[1]} at stride 3"),
     ]  # fmt: skip
 
 
@@ -171,5 +174,11 @@ def two_dimensions(run: Run) -> list[Row]:
     ]  # fmt: skip
     if run.id == "ekman/app-G2":
         literal = image[2, 2] * np.sum(kernel)
-        rows.append(Row("the printed sum at one pixel", f"{literal:.4f}", f"{convolution[2, 2]:.4f}", wrong=wrong))
+        rows += [
+            Row("the printed sum at one pixel", f"{literal:.4f}", f"{convolution[2, 2]:.4f}", wrong=wrong),
+            Row("that of the correlation, same pixel in the middle", f"{literal:.4f}", f"{correlation[1, 1]:.4f}",
+                wrong="the same slip; it must be f[i + m, j + n] g[m, n]"),
+            Row("pixels of a kernel whose sums run from -1 to 1", "M x N = 1", str(kernel.size),
+                wrong="from -M to M and from -N to N it has (2 M + 1)(2 N + 1)"),
+        ]  # fmt: skip
     return rows

@@ -92,8 +92,11 @@ def max_pooling(run: Run) -> list[Row]:
             ax.imshow(y)
             ax.set(title=name, xlabel=f"{y.shape[1]} pixels", yticks=[], xticks=[])
             ax.grid(visible=False)
+    shuffled = rng.permuted(windows(x, 2, 2).reshape(18, 18, 4), axis=2).reshape(18, 18, 2, 2)
+    moved = shuffled.transpose(0, 2, 1, 3).reshape(36, 36)
     return [
         agreement("windows of 2, stride 2", side, windows(x, 2, 2).max((2, 3))),
+        agreement("locally invariant: pixels change places in a window", side, pool(moved, 2, 2)),
         agreement("windows of 3, stride 2: they overlap", over, windows(x, 3, 2).max((2, 3))),
         agreement("2/2: each window sends its adjoint to one pixel", np.unique(chosen), [0, 1]),
         agreement("3/2: a pixel that wins in several adds them up", twice, by_hand),

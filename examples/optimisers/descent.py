@@ -123,6 +123,7 @@ def gradient_descent(run: Run) -> list[Row]:
         return 0.5 * (p[0] - 1) ** 2 + 1.5 * (p[1] + 0.5) ** 2
 
     path, over = descend(nn.SGD(0.3), curve, 4.0, 12), descend(nn.SGD(2.1), curve, 4.0, 12)
+    shallow, deep = (float(two_valleys(descend(nn.SGD(0.1), two_valleys, x, 100)[-1])) for x in (1.6, -0.1))
     down = descend(nn.SGD(0.3), bowl, [-2.0, 1.5], 20)
     by_hand = 4.0
     for _ in range(12):
@@ -163,7 +164,9 @@ def gradient_descent(run: Run) -> list[Row]:
             met=bool(np.array_equal(partials, [a, b])),
         ),
         Row("two weights: distance from the minimum", "", f"{np.linalg.norm(down[-1] - [1, -0.5]):.0e}"),
-    ]
+        Row("two valleys: it stops in a local minimum", "possible", f"f = {shallow:.2f} and {deep:.2f}",
+            "from 1.6 and from -0.1, f = x^4 / 4 - x^2 + 0.3 x", met=shallow > deep + 0.1),
+    ]  # fmt: skip
 
 
 # -- one example at a time -----------------------------------------------------------------------------------
@@ -224,8 +227,9 @@ def batch_or_not(run: Run) -> list[Row]:
             met=bool(error(whole[-1], INPUTS) > 0.05),
         ),
         Row("batches of 4: orders of 5 that find the bottom", "", str(reached[4])),
-        Row("one at a time: orders of 5 that find it", "", str(reached[1])),
-    ]
+        Row("one at a time: orders of 5 that find it", "some", str(reached[1]),
+            "the others stay in a false one: what is deep enough traps these steps, too", met=0 < reached[1] < orders),
+    ]  # fmt: skip
 
 
 # -- the care that stochastic descent requires ---------------------------------------------------------------

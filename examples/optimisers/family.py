@@ -203,7 +203,7 @@ def constructors(run: Run) -> list[Row]:
         "Adagrad(lr=0.01)": (nn.AdaGrad(0.01), 0.01),
         "RMSprop(lr=0.001, rho=0.8)": (nn.RMSProp(0.001, rho=0.8, eps=1e-7), 0.001 * g / (np.sqrt(0.2) * g + 1e-7)),
         "Adam(lr=0.01, epsilon=0.1)": (nn.Adam(0.01, eps=0.1), 0.01 * g / (g + 0.1)),
-        "'adam' (defaults)": (nn.Adam(), 0.001 * g / (g + 1e-8)),
+        "'adam' (defaults: 0.001, epsilon 1e-7)": (nn.Adam(1e-3, eps=1e-7), 0.001 * g / (g + 1e-7)),
         "SGD, gradients clipped to a norm of 1": (nn.SGD(0.01, clip=nn.ClipByGlobalNorm(1.0)), 0.01),
     }
     rows = []
@@ -247,7 +247,8 @@ def random_walk(run: Run) -> list[Row]:
     rng = run.rng
     raw = rng.integers(-10, 11, 100)
     shown = {m: smoothed(rng.integers(-10, 11, 100), m) for m in momenta}  # the listing draws new numbers each time
-    rows = [Row("spread of the draws", "", f"{np.std(raw):.2f}", f"of all integers from -10 to 10: {spread:.2f}")]
+    note = f"of all integers from -10 to 10: {spread:.2f}; to smooth, the listing draws new ones, its append() is empty"
+    rows = [Row("spread of the draws", "", f"{np.std(raw):.2f}", note)]
     for m in momenta:
         draws = rng.integers(-10, 11, 20_000)
         long = smoothed(draws, m)[1000:]
