@@ -175,8 +175,8 @@ def two_dimensions(run: Run) -> list[Row]:
     if run.id == "ekman/app-G2":
         literal = image[2, 2] * np.sum(kernel)
         rows += [
-            Row("the printed sum at one pixel", f"{literal:.4f}", f"{convolution[2, 2]:.4f}", wrong=wrong),
-            Row("that of the correlation, same pixel in the middle", f"{literal:.4f}", f"{correlation[1, 1]:.4f}",
+            Row("the printed sum at one pixel", f"{literal:.4f}", f"{convolution[3, 3]:.4f}", wrong=wrong),
+            Row("that of the correlation, the same pixel", f"{literal:.4f}", f"{correlation[1, 1]:.4f}",
                 wrong="the same slip; it must be f[i + m, j + n] g[m, n]"),
             Row("pixels of a kernel whose sums run from -1 to 1", "M x N = 1", str(kernel.size),
                 wrong="from -M to M and from -N to N it has (2 M + 1)(2 N + 1)"),

@@ -166,10 +166,17 @@ def race(run: Run) -> list[Row]:
     rows = [row for _, row in results.values()]
     if run.id == "lecture/L9":
         return rows
+    heights = {name: np.array([surface(p) for p in path]) for name, (path, _) in results.items()}
+    slowest = max(heights, key=lambda name: heights[name][-1])
+    overshoot = [name for name in heights if np.any(np.diff(heights[name][:20]) > 0)]
+    note = "on this surface, at these rates; the text's are only in an animation"
     short = by_hand(adam_uncorrected, 1)[1] - START
     ratio = float(np.abs(short / (results["Adam"][0][1] - START))[0])
     return [
         *rows,
+        Row("highest after 60 steps", "gradient descent", slowest, note),
+        Row("climb at times in the first 20 steps", "momentum, Nesterov", ", ".join(overshoot) or "none", note),
+        Row("lower after 10 steps", "AdaGrad", min(("AdaGrad", "RMSProp"), key=lambda name: heights[name][10]), note),
         Row(
             "Adam as the snippet has it, first step",
             "",
