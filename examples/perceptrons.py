@@ -73,11 +73,12 @@ def neuron(run: Run) -> list[Row]:
     slope = 1 - by_hand**2
     _, answers = zip(*(jvp(unit, (inputs,), (axis,)) for axis in np.eye(5)), strict=True)
     return [
-        agreement("output, summed in a loop", by_hand, unit(inputs)),
+        agreement("output, summed in a loop", by_hand, unit(inputs),
+                  note="over inputs 1 to n; the text's sum starts at 0, its inputs at 1"),
         agreement("dy/dx = f'(z) w, forward mode", slope * weights, np.array(answers)),
         agreement("dy/dw = f'(z) x", slope * inputs, grad(lambda w: Neuron(w, bias, np.tanh)(inputs))(weights)),
         agreement("dy/db = f'(z)", slope, grad(lambda b: Neuron(weights, b, np.tanh)(inputs))(bias)),
-    ]
+    ]  # fmt: skip
 
 
 def perceptron(weights: Any, x: Any) -> float:
@@ -114,6 +115,9 @@ def exam_scores(run: Run) -> list[Row]:
     labels = np.where(3 * hours[:, 0] + 4 * hours[:, 1] - 24 >= 0, 1.0, -1.0)
     unit = Neuron(SCORES[1:], SCORES[0], step)
     *_, learned = learn(x, labels, np.zeros(3), rate=1.0, order=random.Random(run.seed))
+    corners = np.array([[1.0, 2, 2], [1, 8, 8], [1, 2, 8], [1, 8, 2]])  # too little or too much of both is bad
+    bent = np.array([-1.0, -1.0, 1.0, 1.0])
+    pulls = corners * bent[:, None]  # of a linear rule, all four of pulls @ theta would have to be positive
     with run.picture() as axes:
         draw_points(axes, hours, labels, ("above average", "below average"))
         for weights, name, style in ((SCORES, "the text's", "-"), (learned, "learned", "--")):
@@ -125,7 +129,9 @@ def exam_scores(run: Run) -> list[Row]:
         Row("students it puts on the wrong side", "0", f"{np.sum(unit(hours) != labels)}", "their labels come from it"),
         Row("other weights, learned", "", short(learned / abs(learned[0]) * 24), "scaled to the text's bias"),
         Row("students these put on the wrong side", "0", f"{np.sum(step(x @ learned) != labels)}"),
-    ]
+        agreement("no line where both extremes are bad", pulls.sum(axis=0), np.zeros(3),
+                  note="(2, 2), (8, 8) below, (2, 8), (8, 2) above: y theta x adds up to 0 for any theta"),
+    ]  # fmt: skip
 
 
 @program("buduma/B03")
@@ -142,11 +148,12 @@ def three_by_three(run: Run) -> list[Row]:
     columns = np.array([jvp(network, (x,), (axis,))[1] for axis in np.eye(3)]).T
     rows = np.array([vjp(network, x)[1](axis)[0] for axis in np.eye(3)])
     return [
-        Row("weights", "", str(w1.size + w2.size), "two layers of 3 x 3; the function is the logistic one, our choice"),
+        Row("weights", "", str(w1.size + w2.size),
+            "two of 3 x 3: here the text counts the inputs as a layer; the function is the logistic one, our choice"),
         agreement("neuron by neuron, layer by layer", outputs, network(x)),
         agreement("Jacobian, forward mode by columns", by_hand, columns),
         agreement("Jacobian, reverse mode by rows", by_hand, rows),
-    ]
+    ]  # fmt: skip
 
 
 # -- the rule ------------------------------------------------------------------------------------------------
@@ -205,7 +212,9 @@ def nand(run: Run) -> list[Row]:
     )
     trace = learn_nand()
     names = ["start", *(f"update {i}" for i in range(1, len(trace)))]
-    return [Row(name, reported, show(w)) for name, reported, w in zip(names, printed, trace, strict=True)]
+    rows = [Row(name, reported, show(w)) for name, reported, w in zip(names, printed, trace, strict=True)]
+    indent = "one for each update; as the listing is indented, it would print one for each example"
+    return [*rows, Row("lines", "5", str(len(trace)), indent)]
 
 
 @program("ekman/P4")
@@ -270,7 +279,13 @@ def xor_of_two_levels(run: Run) -> list[Row]:
         axes.set(xlabel="x1", ylabel="x2", xlim=(-2, 2), ylim=(-2, 2))
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     rows = [Row(f"(y0, y1, y2) at {x}", text, short([*hidden(x), output(x)])) for x, text in printed.items()]
-    return [*rows, Row("weights of AND", "", short(last), "our choice: the text's are in a figure")]
+    anywhere = run.rng.uniform(-2, 2, (1000, 2))
+    between = [1.0 if line(first[1], a) <= b <= line(first[0], a) else -1.0 for a, b in anywhere]
+    return [
+        *rows,
+        agreement("1,000 points: 1 exactly between the lines", between, [output(point) for point in anywhere]),
+        Row("weights of AND", "", short(last), "our choice: the text's are in a figure"),
+    ]
 
 
 @program("ekman/P7")
@@ -322,12 +337,24 @@ def geometry(run: Run) -> list[Row]:
             )
             axes.contour(ticks, ticks, z, levels=[0], colors="white", linewidths=2)
             axes.set(title=title, xlabel=across, ylabel=up)
+    kept = {"w0 = -0.2": (1, 1, 1), "w0 = 0": (0, 1, 1), "w0 = w1 = 0": (0, 0, 1), "all 0": (0, 0, 0)}
+    fewer = {title: weights * mask for title, mask in kept.items()}
+    with run.picture("flatter", ncols=4, figsize=(12, 3.2), sharey=True) as four:
+        for axes, (title, (w0, w1, w2)) in zip(four, fewer.items(), strict=True):
+            shades = axes.contourf(ticks, ticks, flat(w0 + w1 * ticks, w2 * ticks), levels=np.linspace(-1, 1, 21))
+            axes.set(title=title, xlabel="x1")
+        four[0].set_ylabel("x2")
+        four[-1].figure.colorbar(shades, ax=four[-1], label="z")
+    tilts = [grad(lambda x, w=w: w[0] + x @ w[1:])(np.array([0.4, -1.3])) for w in fewer.values()]
     return [
         agreement("slopes over the inputs: w1, w2", weights[1:], over_inputs),
         agreement("slopes over the weights: x", (1.0, 0.3), over_weights),
+        Row("slopes as w0, w1, w2 become 0 in turn", "", ", ".join(map(short, tilts)),
+            "our choice: the text's w1 and w2 are in a figure",
+            met=np.array_equal(tilts, [w[1:] for w in fewer.values()])),
         agreement("1 exactly where the angle is below 90 degrees", step(90 - angles), np.array(signs)),
         Row("w = (1, -1, -1) at (1.5, 0), (0, 0)", "", show([1 - 1.5, 1], 1), "either side of its boundary"),
-    ]
+    ]  # fmt: skip
 
 
 @program("ekman/G1")
@@ -345,7 +372,14 @@ def update_table(run: Run) -> list[Row]:
         change = -0.1 * grad(mistake)(weights)
         rows.append(Row(f"change by {name}", printed, short(change)))
     right = all(step(weights @ np.array(x)) == y for x, y, _ in examples.values())
-    return [*rows, Row("(1, -1, -1) classifies all three", "yes", "yes" if right else "no")]
+    x = examples["example 2"][0]
+    less = " and ".join(f"x{i}" for i in (0, 1) if x[i] < x[2])
+    slip = "w1 does not move at all; w2 moves more than w0, since x2 = 1.5 is greater than x0 = 1"
+    return [
+        *rows,
+        Row("(1, -1, -1) classifies all three", "yes", "yes" if right else "no"),
+        Row("w2 moves more than w0 in example 2: x2 is above", "x1", less, wrong=slip),
+    ]
 
 
 @program("ekman/G3")

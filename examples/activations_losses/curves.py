@@ -61,12 +61,25 @@ def neurons(run: Run) -> list[Row]:
     layer = lambda z: np.exp(z) / np.sum(np.exp(z))  # noqa: E731
     y = layer(z)
     jacobian = np.array([jvp(layer, (z,), (axis,))[1] for axis in np.eye(6)]).T
+    centre = {name: abs(float(np.mean(functions[name][0](POINTS)))) for name in functions}
     return [
         *slopes_by_hand(functions),
         agreement("softmax layer: sum", 1.0, np.sum(y)),
         agreement("softmax layer: Jacobian diag(y) - y y^T", np.diag(y) - np.outer(y, y), jacobian),
-        Row("tanh is centred: mean over z in (-5, 5)", "0", f"{abs(np.mean(np.tanh(POINTS))):.0f}", "sigmoid: 0.5"),
+        Row("mean output over z in (-5, 5), tanh", "zero-centred", f"{centre['tanh']:.0e}", met=centre["tanh"] < 1e-12),
+        Row("  sigmoid", "", f"{centre['sigmoid']:.2f}", "not centred: why the text prefers tanh"),
+        Row("  ReLU", "", f"{centre['ReLU']:.2f}", 'the rectified linear unit; "restricted" is a slip of the text'),
     ]
+
+
+def range_of(function: Function) -> str:
+    """Return the largest and the least output, and the input at which the output crosses the middle, by bisection."""
+    low, high = -40.0, 40.5  # as good as infinite
+    least, most = float(function(low)), float(function(high))
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) < (least + most) / 2 else (low, middle)
+    return ", ".join(f"{round(v, 6) + 0.0:g}" for v in (most, least, high))
 
 
 @program("ekman/B1")
@@ -76,12 +89,13 @@ def two_curves(run: Run) -> list[Row]:
     tanh = lambda z: (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z))  # noqa: E731
     logistic = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
     draw(run, {"tanh": tanh, "logistic": logistic})
-    far = 40.0  # as good as infinite
-    rows = []
-    for name, function, ends, middle in (("tanh", np.tanh, ("1", "-1"), 0.0), ("logistic", logistic, ("1", "0"), 0.5)):
-        measured = f"{function(far):.0f}", f"{function(-far) + 0.0:.0f}"
-        rows += [Row(f"{name}: max, min", ", ".join(ends), ", ".join(measured))]
-        rows += [agreement(f"{name} at the threshold 0: the middle", middle, function(0.0))]
+    table = (
+        ("sign", np.sign, "1, -1, 0"),
+        ("tanh", np.tanh, "1, -1, 0"),
+        ("logistic", logistic, "1, 0, 0"),
+        ("digital gate", lambda z: np.where(z < 0.5, 0.0, 1.0), "1, 0, 0.5"),
+    )
+    rows = [Row(f"{name}: max, min, threshold", printed, range_of(function)) for name, function, printed in table]
     return [
         agreement("tanh, two formulas", tanh(z), (np.exp(2 * z) - 1) / (np.exp(2 * z) + 1)),
         agreement("logistic, two formulas", logistic(z), np.exp(z) / (np.exp(z) + 1)),
@@ -110,14 +124,16 @@ def zoo(run: Run) -> list[Row]:
         "maxout": (maxout, lambda z: np.where(z > 1, 1.0, np.where(z < -2, -0.5, 0.0))),
     }
     draw(run, {name: function for name, (function, _) in functions.items()})
-    far = 20.0
+    far, steep = 20.0, slope(np.tanh, POINTS)
     fading = [f"{name}: {slope(f, far):.2g}" for name, (f, _) in functions.items()]
     note = "the text gives no formulas: leaky slope 0.1 and the three lines of maxout are our choice"
     return [
         *slopes_by_hand(functions),
         Row("slopes at 20; tanh: " + f"{slope(np.tanh, far):.0e}", "", ", ".join(fading), note),
-        Row("slope of ReLU at 0", "0 or 1", f"{grad(relu)(0.0):g}", "a convention"),
-    ]
+        Row("slope of ReLU at 0", "1", f"{grad(relu)(0.0):g}", "a convention, which the text allows to be 1"),
+        Row("slopes of tanh, which vanish when multiplied", "below 0", f"{steep.min():.1e} to {steep.max():.4f}",
+            wrong="a slip: they lie below 1, and above 0"),
+    ]  # fmt: skip
 
 
 def fast_sigmoid(z: Any) -> Any:

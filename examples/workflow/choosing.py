@@ -104,11 +104,13 @@ def early_stopping(run: Run) -> list[Row]:
     ended = len(stopped.history["validation_loss"])
     return [
         Row("epoch of the least validation cost", "", f"{best} of {epochs}"),
-        Row("early stopping ended after epoch", "", f"{ended}", met=ended <= epochs),
-        Row("test error where it stopped", "", f"{100 * error(stopped.model, x_test, test_labels):.1f} %"),
+        Row("early stopping ended after epoch", "", f"{ended}", "5 without progress, and the best is taken",
+            met=ended == min(best + 5, epochs)),
+        Row("test error where it stopped", "", f"{100 * error(stopped.model, x_test, test_labels):.1f} %",
+            "what is watched is the cost: the error may go on falling while the cost climbs"),
         Row("  after all epochs", "", f"{100 * error(last.model, x_test, test_labels):.1f} %"),
         Row("validation cost, least and last", "", f"{min(losses):.3f} and {losses[-1]:.3f}"),
-    ]
+    ]  # fmt: skip
 
 
 # -- looking -------------------------------------------------------------------------------------------------
@@ -117,7 +119,8 @@ def early_stopping(run: Run) -> list[Row]:
 @program("buduma/B22")
 def logging(run: Run) -> list[Row]:
     """A line of JSON for each epoch, read again and drawn; the graph of the network as a table of operations."""
-    x, labels, x_test, test_labels = digits(run, 2000)
+    images, digit, *_ = digits(run, 2000)
+    x, labels, held, held_labels = images[:1500], digit[:1500], images[1500:], digit[1500:]
     with tempfile.TemporaryDirectory() as folder:
         log = (run.out if run.out is not None else Path(folder)) / "buduma-B22-log.jsonl"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +128,8 @@ def logging(run: Run) -> list[Row]:
 
         def after(record: dict[str, float], model: Any) -> None:
             counts, edges = np.histogram(model.layers[0].weight, bins=30, range=(-0.25, 0.25))
-            event = {**record, "test_error": error(model, x_test, test_labels), "weights": counts.tolist()}
+            event = {**record, "error": error(model, held, held_labels), "weights": counts.tolist(),
+                     "as_listed": error(model, x[-50:], labels[-50:])}  # fmt: skip
             with log.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(event, default=float) + "\n")
             assert len(edges) == len(counts) + 1
@@ -136,8 +140,10 @@ def logging(run: Run) -> list[Row]:
     with run.picture(ncols=3, figsize=(11, 3.2)) as axes:
         axes[0].plot(result.history.losses, lw=0.8)
         axes[0].set(title="Cost of each minibatch", xlabel="minibatch", ylabel="cross-entropy")
-        axes[1].plot(epochs, [100 * event["test_error"] for event in events], marker="o", ms=3)
-        axes[1].set(title="Error on the test set", xlabel="epoch", ylabel="error (%)")
+        for key, name in (("error", "images set aside"), ("as_listed", "a training minibatch")):
+            axes[1].plot(epochs, [100 * event[key] for event in events], marker="o", ms=3, label=name)
+        axes[1].set(title="Error in validation", xlabel="epoch", ylabel="error (%)")
+        axes[1].legend()
         picture = axes[2].imshow(np.log1p([event["weights"] for event in events]).T, aspect="auto", origin="lower",
                                  extent=(0.5, len(events) + 0.5, -0.25, 0.25))  # fmt: skip
         axes[2].set(title="Weights of the first layer", xlabel="epoch", ylabel="weight")
@@ -145,12 +151,16 @@ def logging(run: Run) -> list[Row]:
         picture.axes.figure.colorbar(picture, ax=axes[2], label="log(1 + count)")
     last = events[-1]["loss"]
     costs = trace(lambda model: cross_entropy(model(x[:5]), labels[:5]))(result.model)
-    lines = str(costs.table()).splitlines()
+    table = str(costs.table())
+    layers, lines = table.count("= dense("), len(table.splitlines())
     return [
         Row("events written and read again", "", f"{len(events)}", met=len(events) == len(result.history["loss"])),
         Row("last cost in the log", "", f"{last:.4f}", met=last == result.history["loss"][-1]),
-        Row("lines of the table of the graph", "", f"{len(lines)}", met=len(lines) > 5),
-    ]
+        Row("last error in the log", "", f"{100 * events[-1]['error']:.1f} %", "of 500 images set aside"),
+        Row("  as listed", "validation error", f"{100 * events[-1]['as_listed']:.1f} %",
+            wrong="the listing hands its summary the training minibatch: what is drawn is no validation error"),
+        Row("layers in the table of the graph", "", f"{layers}", f"in {lines} lines", met=layers == 2),
+    ]  # fmt: skip
 
 
 @program("hui/B21")
@@ -175,16 +185,37 @@ def diagnostics(run: Run) -> list[Row]:
         axes.axhline(1e-3, color="0.4", ls=":", label="rule of thumb")
         axes.set(title="Length of a step beside that of the weights", xlabel="step", ylabel="ratio")
         axes.legend()
+    start = network(run.seed)
+    slopes = loss(start, (x[:50], labels[:50]), train=True, rng=run.rng)[1]
+    with run.picture("histograms", ncols=2, figsize=(9, 3.6)) as axes:
+        for ax, model, title in zip(axes, (start, slopes), ("weights", "gradients"), strict=True):
+            for i in (0, 2):
+                ax.hist(np.ravel(model.layers[i].weight), bins=60, density=True, alpha=0.7, label=f"layer {i // 2 + 1}")
+            ax.set(title=f"At the start: {title}", xlabel="value", ylabel="density", yscale="log")
+            ax.legend()
     with run.picture("filters", figsize=(5.4, 4.6)) as axes:
         draw_filters(axes.figure, axes, tiny.model.layers[0].weight.T.reshape(-1, 28, 28))
         axes.grid(False)
     learned = float(tiny.history["loss"][-1])
     rising = ratios[1e-4][-1] < ratios[1e-3][-1] < ratios[1e-2][-1]
+    wide = [layer.weight.astype(float) for layer in (start.layers[0], start.layers[2])]
+
+    def cost(t: Any, way: Any) -> Any:
+        return cross_entropy(relu(x[:50].astype(float) @ (wide[0] + t * way)) @ wide[1], labels[:50])
+
+    ways = run.rng.normal(size=(5, *wide[0].shape)) / np.sqrt(wide[0].size)
+    step = 1e-6  # so short that no ReLU turns on or off
+    naive = [float(cost(step, way) - cost(-step, way)) / (2 * step) for way in ways]
+    apart = max(abs(n - float(grad(cost)(0.0, way))) / abs(n) for n, way in zip(naive, ways, strict=True))
+    by_heart = [100 * error(tiny.model, *rows) for rows in ((x[:20], labels[:20]), (x[20:], labels[20:]))]
     return [
         Row("cost of 20 examples learned by heart", "", f"{learned:.1e}", met=None if run.smoke else learned < 0.01),
         *(Row(f"step / weights, rate {rate:g}", "", f"{found[-1]:.1e}") for rate, found in ratios.items()),
         Row("longer with a higher rate", "", str(rising), met=rising),
-    ]
+        Row("naive check of the gradient, five directions", "", f"{apart:.0e}", "relative", met=apart < 1e-6),
+        Row("overfit: error in training, in validation", "validation much lower", "{:.0f}, {:.0f} %".format(*by_heart),
+            wrong="of the model that knows 20 by heart; it is the accuracy that is lower"),
+    ]  # fmt: skip
 
 
 @program("hui/B20")
@@ -197,9 +228,10 @@ def seeds(run: Run) -> list[Row]:
         for model in models[1:]
     )
     return [
-        Row("weights of two runs from seed 567 agree in every bit", "", str(same), met=same),
+        Row("weights of two runs from seed 567 agree in every bit", "", str(same),
+            "one generator is passed on; the text seeds three: 567, 1234 and 245", met=same),
         Row("weights from seed 1234 are others", "", str(not other), met=not other),
-    ]
+    ]  # fmt: skip
 
 
 # -- choosing ------------------------------------------------------------------------------------------------
@@ -240,20 +272,29 @@ def grid_with_jitter(run: Run) -> list[Row]:
         return f"decay {point['decay']:.1e}, rate {point['rate']:.1e}: {100 * least:.1f} %"
 
     return [
-        Row("points of the first grid", "32", str(len(powers)), note=None),
+        Row("points of the first grid", "32", str(len(powers))),
+        Row("ranges, e-n read as 10^-n", "e-1 to e-8, e-3 to e-6", "decay 1e-1 to 1e-8, rate 1e-3 to 1e-6",
+            "lambda and gamma; moved by 10^-0.2 to 10^0.2"),
         Row("best of the first search", "", told(best, coarse.best_score)),
         Row("  it lies on the border of the rates", "", str(border), "so the second search looks beyond it"),
-        Row("best of the second", "", told(chosen, fine.best_score)),
-    ]
+        Row("best of the second", "", told(chosen, fine.best_score), "10 epochs, the first search had 3"),
+    ]  # fmt: skip
 
 
 @program("hui/B19")
 def ensembles(run: Run) -> list[Row]:
     """Seven networks from seven seeds: one vote each, or their probabilities added."""
     x, labels, x_test, test_labels = digits(run, 1000)
-    models = [fit(x, labels, run.length(15), seed=seed).model for seed in range(7)]
+    epochs, last = run.length(15), []
+
+    def after(_: dict[str, float], model: Any) -> None:
+        last.append(model)
+
+    models = [fit(x, labels, epochs, seed=seed, on_epoch=after).model for seed in range(7)]
+    checkpoints = last[epochs // 2 : epochs]  # of the first of them
     alone = [error(model, x_test, test_labels) for model in models]
     by_votes, by_chances = (error(nn.Ensemble(models, way), x_test, test_labels) for way in ("vote", "probability"))
+    by_checkpoints = error(nn.Ensemble(checkpoints, "probability"), x_test, test_labels)
     mean = float(np.mean(alone))
     return [
         Row(
@@ -263,7 +304,10 @@ def ensembles(run: Run) -> list[Row]:
         ),
         Row("  one vote each", "", f"{100 * by_votes:.2f} %", met=None if run.smoke else by_votes < mean),
         Row("  probabilities added", "", f"{100 * by_chances:.2f} %", met=None if run.smoke else by_chances < mean),
-    ]
+        Row("points gained", "a few, in some problems", f"{100 * (mean - by_chances):.1f}", "digits are none of these"),
+        Row(f"last {len(checkpoints)} epochs of one run together", "", f"{100 * by_checkpoints:.2f} %",
+            f"that run alone: {100 * alone[0]:.2f} %"),
+    ]  # fmt: skip
 
 
 def held_out_cost(log_decay: Any, known: tuple[Any, Any], held: tuple[Any, Any]) -> Any:
@@ -296,6 +340,8 @@ def search(run: Run) -> list[Row]:
     table = pairs["score"].reshape(len(optimisers), len(starts))
     ranges = {"rate": log_uniform(1e-4, 10**-1.5), "decay": log_uniform(1e-7, 1e-2)}
     found = nn.random_search(by_number, ranges, run.length(8), rng=run.seed, seeds=[run.seed], progress=False)
+    near_it = {name: log_uniform(value / 2, value * 2) for name, value in found.best.items()}
+    finer = nn.random_search(by_number, near_it, run.length(8), rng=run.seed, seeds=[run.seed], progress=False)
 
     rng = run.rng
     truth, a = rng.normal(size=30), rng.normal(size=(120, 30))
@@ -326,6 +372,7 @@ def search(run: Run) -> list[Row]:
     return [
         Row("best of the grid", "", f"{100 * pairs.best_score:.1f} % with {' and '.join(pairs.best.values())}"),
         Row("best of the random points", "", f"{100 * found.best_score:.1f} % at rate {found.best['rate']:.1e}"),
+        Row("best of as many around it", "", f"{100 * finer.best_score:.1f} % at rate {finer.best['rate']:.1e}"),
         Row("gradient of the held-out cost by differences", "", f"{apart:.0e} apart", met=bool(apart < 1e-6)),
         Row("decay found by gradients", "", f"{np.exp(position):.3g} after {steps} steps", met=near),
     ]
@@ -379,10 +426,13 @@ def learning_curves(run: Run) -> list[Row]:
         axes[1].legend()
     last = {hidden: (curve["learned"][-1], curve["test"][-1]) for hidden, curve in curves.items()}
     gaps = {hidden: test - learned for hidden, (learned, test) in last.items()}
-    falling = curves[64]["test"][-1] < curves[64]["test"][0]
+    falls = {hidden: 100 * (curve["test"][-2] - curve["test"][-1]) for hidden, curve in curves.items()}
+    told = None if run.smoke else gaps[3] < gaps[64], None if run.smoke else falls[64] > 0
     return [
         *(Row(f"errors with {hidden} neurons, {sizes[-1]:,} examples", "",
               f"{100 * learned:.1f} and {100 * test:.1f} %") for hidden, (learned, test) in last.items()),
-        Row("gap of the small network, of the large one", "", f"{100 * gaps[3]:.1f}, {100 * gaps[64]:.1f} points"),
-        Row("more examples help the large one", "", str(falling), met=None if run.smoke else falling),
+        Row("gap of the small network, of the large one", "the second's is wide",
+            f"{100 * gaps[3]:.1f}, {100 * gaps[64]:.1f} points", "so more examples help the second", met=told[0]),
+        Row("test error falls with the last doubling by", "the second's still falls",
+            f"{falls[3]:.1f}, {falls[64]:.1f} points", "", met=told[1]),
     ]  # fmt: skip
