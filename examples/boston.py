@@ -126,9 +126,14 @@ def deep(run: Run) -> list[Row]:
         axes.semilogy(result.history["validation_loss"], label="test")
         axes.set(title="Learning 404 houses by heart", xlabel="epoch", ylabel="mean squared error")
         axes.legend()
+    errors = result.history["validation_error"]
+    listed = np.asarray(result.model(test[0][:1]))
     return [
         Row("parameters", "5,121", f"{size:,}"),
         target_row("test error", "2.511", result.model, test, note),
+        Row("  in the text's table, of the same network", "2.54", f"{errors[-1]:.2f}",
+            wrong="the text prints 2.511 and 2.54 for it"),
+        Row("  least on the way", "", f"{min(errors):.2f}", f"epoch {np.argmin(errors) + 1}; then it learns by heart"),
         Row(
             "training error",
             "0.647",
@@ -136,7 +141,9 @@ def deep(run: Run) -> list[Row]:
             note or "of the same network in the text's table",
         ),
         *first_four(result.model, test, ("7.76", "19.76", "20.16", "32.76"), note),
-    ]
+        Row("what its listing prints, predictions[i, 0]", "brackets", "a number" if np.ndim(listed[0, 0]) == 0 else "?",
+            wrong=f"those of predictions[i], of shape {listed[0].shape}; the output is another listing's"),
+    ]  # fmt: skip
 
 
 @program("ekman/R3")
@@ -151,6 +158,7 @@ def linear(run: Run) -> list[Row]:
     exact = nn.metrics.mean_absolute_error(columns[1] @ w, test[1].astype(float))
     steps = -(-404 // 16) * epochs
     return [
+        Row("weights", "14", str(nn.count_parameters(result.model))),
         target_row("test error", "10.24", result.model, test, note),
         Row("training error", "10.15", f"{seen:.2f}", note or "after as many steps as the text makes"),
         Row(

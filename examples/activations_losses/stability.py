@@ -79,11 +79,16 @@ def slopes_of_losses(run: Run) -> list[Row]:
                 axes.plot(y_hat, line, style, label=label)
             axes.set(xlabel="output, target 0", ylabel="slope", title=name, ylim=(-0.05, 2))
             axes.legend()
+    wrong = 1 - 1e-6  # an output as far from its target 0 as it can be
+    far = np.log(wrong / (1 - wrong))
+    stuck, alive = (grad(lambda z, loss=loss: loss(sigmoid(z)))(far) for loss in (square, cross))
     y, s = 1.0, sigmoid(0.8)
     printed = -(y / s + (1 - y) / (1 - s)) * s * (1 - s), -(0 / s + 1 / (1 - s)) * s * (1 - s)
     right_ones = f"{s - 1:.4f}, {s:.4f}"
     return [
         *rows,
+        Row("squared error: e' S' where the output is 1 - 1e-6", "to 0", f"{stuck:.1e}", met=stuck < 1e-5),
+        Row("cross entropy: e' S' there", "to 1", f"{alive:.6f}", met=abs(alive - 1) < 1e-5),
         Row(
             "logistic at 1: the formula as printed",
             f"{1 / (1 - np.exp(-1)):.4f}",

@@ -164,6 +164,26 @@ def mechanics(run: Run) -> list[Row]:
     def two_layers(x: Any) -> Any:
         return sliding(sliding(x, np.ones(3), padding=1), np.ones(2), stride=2)
 
+    strokes = {"-": [(1, 0), (1, 1), (1, 2)], "|": [(0, 1), (1, 1), (2, 1)],
+               "\\": [(0, 0), (1, 1), (2, 2)], "/": [(2, 0), (1, 1), (0, 2)]}  # fmt: skip
+    kernels = np.full((4, 3, 3), -1.0)
+    lines = np.zeros((4, 5, 8))
+    for kernel, line, places in zip(kernels, lines, strokes.values(), strict=True):
+        for row, column in places:
+            kernel[row, column], line[1 + row, 2 + column] = 2, 1
+    maps = np.array([[conv(line, kernel) for kernel in kernels] for line in lines])
+    strongest = maps.max((2, 3)).argmax(1)
+    with run.picture(nrows=4, ncols=5, figsize=(10, 5.2)) as axes:
+        for (first, *others), name, line, found in zip(axes, strokes, lines, maps, strict=True):
+            first.imshow(line, cmap="gray_r")
+            first.set_ylabel(name, rotation=0, labelpad=12)
+            for ax, values in zip(others, found, strict=True):
+                ax.imshow(values, cmap="PuOr", vmin=-6, vmax=6)
+        for ax, name in zip(axes[0], ("5x8 pixels", *(f"channel {name}" for name in strokes)), strict=True):
+            ax.set_title(name)
+        for ax in axes.flat:
+            ax.set(xticks=[], yticks=[])
+            ax.grid(visible=False)
     seen = np.count_nonzero(jacrev(two_layers)(np.zeros(12)), axis=1)
     colour = nn.Conv2d(3, 1, 3, rng=rng)
     flat = nn.Flatten()(np.zeros((1, 4, 2, 2)))
@@ -180,6 +200,10 @@ def mechanics(run: Run) -> list[Row]:
         Row("pixels seen through K=3,S=1 then K=2,S=2", "4", str(seen[1:-1].max()), "entries of a row of the Jacobian",
             met=seen[1:-1].max() == 4),
         Row("4 channels of 4 neurons, flattened", "16", str(flat.size)),
+        Row("channels that look for lines: neurons of each", "", "x".join(map(str, maps.shape[2:])),
+            "as in the text; of 5x8 pixels, kernels 3x3 with 2 on the line and -1 beside it: our choice"),
+        Row("lines that excite their own channel most", "", f"{np.sum(strongest == np.arange(4))} of 4",
+            met=np.array_equal(strongest, np.arange(4))),
     ]  # fmt: skip
 
 

@@ -92,7 +92,7 @@ PRINTED = {
 def derivation(name: str) -> str:
     """Weights of a module from the printed sizes."""
     if name == "conv1":
-        return "7*7*3*64 = 9,408 (2 * 7*3*64 would be 2,688: filters of 7x1 and 1x7)"
+        return "7*7*3*64 = 9,408 (filters of 7x1 and 1x7 would have 2 * 7*3*64 = 2,688, and 34M operations)"
     c, one, (reduce3, three), (reduce5, five), pool = INCEPTIONS[name]
     count = c * (one + reduce3 + reduce5 + pool) + 9 * reduce3 * three + 25 * reduce5 * five
     return f"{c}*({one}+{reduce3}+{reduce5}+{pool}) + 9*{reduce3}*{three} + 25*{reduce5}*{five} = {count:,}"
@@ -129,6 +129,7 @@ def alexnet_table(run: Run) -> list[Row]:
     stages = alexnet()
     lines = measure(stages)
     first = lines["conv 1, 11x11/4"].shape
+    small = eval_shape(nn.MaxPool2d(2), Spec((1, *first), np.float32))
     x = run.rng.normal(size=(1, 96, 5, 5))
     by_hand = np.stack(
         [x[:, c] / (2 + 1e-4 * np.sum(x[:, max(0, c - 2) : c + 3] ** 2, 1)) ** 0.75 for c in range(96)], 1
@@ -138,7 +139,9 @@ def alexnet_table(run: Run) -> list[Row]:
     return [
         Row("conv 1: neurons of a channel", "55x55", "x".join(map(str, first[1:]))),
         Row("conv 1: channels, of which on each of 2 GPUs", "96, 48", f"{first[0]}, {first[0] // 2}"),
-        Row("conv 2 reads", "27x27", "x".join(map(str, lines["norm, pool"].shape[1:])), "with pools 3x3/2"),
+        Row("conv 2 reads", "27x27", "x".join(map(str, lines["norm, pool"].shape[1:])), "its pools are 3x3/2"),
+        Row("  with the text's pool of 2x2", "27x27", "x".join(map(str, small.shape[2:])),
+            "the same size, but the network's own pools overlap"),
         Row("conv 2: channels", "256", str(lines["conv 2, 5x5"].shape[0])),
         Row("outputs", "1,000", f"{lines['full 8'].shape[0]:,}"),
         Row("layers, in chapter 7", "8", str(layers(stages))),
@@ -201,7 +204,6 @@ def googlenet_trunk(run: Run) -> list[Row]:
     against = total(measure(vgg(16)))
     modules = dict(zip("abcdefghi", INCEPTIONS, strict=True))
     channels = {"a": 256, "b": 480, "c": 512, "d": 512, "e": 512, "f": 528, "g": 832, "h": 832, "i": 1024}
-    printed = {"f": ("14x14x32", "528"), "g": ("7x7x32", "832"), "h": ("7x7x32", "832")}
     slips = "the four branches add up to "
     g = lines["pool 4e"].shape
     with run.picture(figsize=(8.5, 3.6)) as ax:
@@ -214,9 +216,9 @@ def googlenet_trunk(run: Run) -> list[Row]:
         Row("after conv 7x7/2", "112x112x64", size(lines["conv1"].shape)),
         Row("after conv 3x3 and pool", "28x28x192", size(lines["pool "].shape)),
         Row("after the pool behind b", "14x14x280", size(lines["pool 3b"].shape), wrong=slips + "480 in b"),
-        Row("inception f", printed["f"][0], size(lines["4d"].shape), wrong=slips + "112 + 288 + 64 + 64 = 528"),
+        Row("inception f", "14x14x32", size(lines["4d"].shape), wrong=slips + "112 + 288 + 64 + 64 = 528"),
         Row("pool behind g", "7x7/32", size(g), wrong=slips + "256 + 320 + 128 + 128 = 832 in g"),
-        Row("inception h", printed["h"][0], size(lines["5a"].shape), wrong=slips + "832"),
+        Row("inception h", "7x7x32", size(lines["5a"].shape), wrong=slips + "832"),
         Row("layers", "22", str(layers(stages)), "3 before, 2 in each module, 1 behind", met=layers(stages) == 22),
         Row("fewer parameters than VGG-16", "", f"{against[0] / parameters:.0f} times", met=parameters < against[0]),
         Row("less work than VGG-16", "", f"{against[1] / work:.0f} times"),
@@ -235,12 +237,17 @@ def resnet_table(run: Run) -> list[Row]:
     with run.picture(figsize=(6.4, 3.6)) as ax:
         bars(ax, {name: line for name, line in measured[50].items() if line.parameters})
     shapes = measured[50]
+    unstrided = Spec((1, 64, 224, 224), np.float32)  # what conv 7x7 would return without its stride
+    for name in ("pool", *(f"stage {i}" for i in range(1, 5))):
+        unstrided = eval_shape(networks[50][name], unstrided)
     projected = [depth for depth, stages in networks.items() if stages["stage 1"][0].shortcut is not None]
     return [
         *[Row(f"layers of ResNet-{depth}", str(depth), str(layers(stages))) for depth, stages in networks.items()],
         *[Row(f"ResNet-50, stage {i}", f"{c}", str(shapes[f"stage {i}"].shape[0])) for i, c in enumerate(
             (256, 512, 1024, 2048), 1)],
         Row("after the last stage", "7x7", "x".join(map(str, shapes["stage 4"].shape[1:])), "the average is 7x7"),
+        Row("  if conv 7x7 had no stride, as printed", "7x7", "x".join(map(str, unstrided.shape[2:])),
+            wrong="strides of 2 are spelled out, a footnote says; that of conv 7x7 is not, and has to be 2"),
         Row("outputs", "1000", str(shapes["average, full"].shape[0])),
         Row("first stage needs a projection in", "", " and ".join(f"ResNet-{d}" for d in projected),
             "64 channels become 256 at stride 1; the text names it for stride 2 only"),

@@ -53,6 +53,11 @@ def standardised(images: ImageSet) -> tuple[Any, Any, Any, Any]:
     return x, images.train_labels, x_test, images.test_labels
 
 
+def extent(marked: Any) -> Any:
+    """How far it is from the first to the last that is marked in each row."""
+    return marked.shape[1] - marked.argmax(1) - marked[:, ::-1].argmax(1)
+
+
 @program("ekman/M1")
 def explore(run: Run) -> list[Row]:
     """Shapes and the first label."""
@@ -63,6 +68,10 @@ def explore(run: Run) -> list[Row]:
     reported = ("(60000, 28, 28)", "(60000,)", "(10000, 28, 28)", "(10000,)")
     rows = [Row(name, said, str(array.shape), note) for name, said, array in zip(names, reported, arrays, strict=True)]
     rows.append(Row("first training label", "5", str(images.train_labels[0]), note))
+    ink = images.train_images > 0
+    tall, wide = (extent(ink.any(axis)).max() for axis in (2, 1))
+    slip = f"the files hold 28x28 pixels; the largest digit fills {tall}x{wide} of them"
+    rows.append(Row("size of the images, with their margins", "32x32", "{}x{}".format(*ink.shape[1:]), wrong=slip))
     with run.picture(figsize=(3.2, 3.4)) as axes:
         axes.imshow(images.train_images[0], cmap="gray_r")
         axes.set(title=f"The first digit: {images.train_labels[0]}", xlabel="pixel", ylabel="pixel")
@@ -219,11 +228,19 @@ def batches_of_32(run: Run) -> list[Row]:
     epochs = run.length(3, EPOCHS)
     right = learn_batches(run, images, epochs, printed=False)
     slips = learn_batches(run, images, epochs, printed=True)
-    draw(run, {"as the text says": right, "as its listing does": slips}, "32 examples to a step: error on the test set")
-    counted = (len(images.test_images) - 1) // 32 * 32
+    slow = learn_batches(run, images, epochs, rate=0.01, printed=False)
+    curves = {"as the text says": right, "as its listing does": slips, "rate 0.01 as before": slow}
+    draw(run, curves, "32 examples to a step: error on the test set")
+    count = len(images.test_images)
+    counted = (count - 1) // 32 * 32
     note = "hidden layer's step 32 times too long, never shuffled, last batch left out"
     return [
-        Row(f"test accuracy, epoch {epochs - 1}", "", f"{right[-1]:.4f}"),
+        Row(f"test accuracy, epoch {epochs - 1}, rate 0.05", "", f"{right[-1]:.4f}"),
+        Row("  with one example's rate, 0.01", "worse", f"{slow[-1]:.4f}", "the text sees better learning with 0.05",
+            met=None if run.smoke else slow[-1] < right[-1]),
         Row("  with the listing's three slips", "", f"{slips[-1]:.4f}", note),
-        Row("  test examples that the listing counts", "", f"{counted:,} of {len(images.test_images):,}"),
-    ]
+        Row("the hidden layer's gradients are divided by", "nothing", "32",
+            wrong="so the listing; the text says, and its output layer does: by the size of the batch"),
+        Row("test examples that the listing counts", f"{count:,}", f"{counted:,}",
+            wrong=f"range(0, N - 32, 32) leaves out the last batch, the accuracy is divided by {count:,}"),
+    ]  # fmt: skip
