@@ -299,6 +299,11 @@ def optimisers(run: Run) -> list[Row]:
     return [*rows, Row("the best", "nadam", best)]
 
 
+def hard_sigmoid(z: Any) -> Any:
+    """The straight line that Keras had then, of slope 0.2; that of `nn` has 1/6, as it is usual now."""
+    return np.clip(0.2 * z + 0.5, 0, 1)
+
+
 EPS = np.float32(1e-7)
 ACTIVATIONS = {
     "relu": ("2.69738854", "7.73730547", ".489", ".505"),
@@ -321,7 +326,7 @@ def activations(run: Run) -> list[Row]:
     rng, rows = run.rng, []
     for name, (before, after, *accuracies) in ACTIVATIONS.items():
         x, y = noise(rng)
-        start = nn.Sequential(nn.Dense(500, 1, activation=name, rng=rng))
+        start = nn.Sequential(nn.Dense(500, 1, activation=hard_sigmoid if name == "hard_sigmoid" else name, rng=rng))
         end = train(run, start, (x, y), clipped_bce, nn.SGD(0.01))
         first, p, loss = start(x)[:, 0], end(x)[:, 0], float(clipped_bce(end(x), y))
         stuck = f"{100 * np.mean((p <= EPS) | (p >= 1 - EPS)):.0f} % of outputs are cut off"
