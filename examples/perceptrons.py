@@ -255,7 +255,7 @@ def xor_never_learned(run: Run) -> list[Row]:
     balance = XOR @ CORNERS  # for any weights, sum(y z) = balance @ weights
     return [
         Row("converges", "never", "never" if not balance.any() else "?", "sum of y z is 0: never are all y z positive"),
-        Row("sum of y x", "", short(balance)),
+        Row("sum of y x", "", short(balance), "x = (1, x1, x2); the text's first table calls the two inputs x0 and x1"),
         *(Row(f"wrong after {n} adjustments", "", str(wrong[n])) for n in (6, 30)),
         Row("fewest wrong in 3,000 adjustments", "", str(min(wrong))),
     ]

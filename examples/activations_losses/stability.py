@@ -120,7 +120,8 @@ def one_function(run: Run) -> list[Row]:
     """Cross entropy and logistic function as two factors, 0 times infinity, and as one, output - y."""
     z = np.linspace(-8, 8, 33)
     apart = [grad(lambda z: text_bce(sigmoid(z), 1.0))(v) for v in z]
-    rows = [agreement("as two factors, |z| <= 8", sigmoid(z) - 1, apart)]
+    missing = "the text refers to an equation 5-4 for it, which it does not have"
+    rows = [agreement("as two factors, |z| <= 8: output - y", sigmoid(z) - 1, apart, note=missing)]
     for far, y in ((-800.0, 1.0), (800.0, 0.0)):
         with np.errstate(all="ignore"):
             output = 1 / (1 + np.exp(-far))
