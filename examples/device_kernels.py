@@ -32,7 +32,7 @@ def add(a: Any, b: Any, result: Any) -> None:
 
 @cuda.jit
 def product(size: Any, a: Any, b: Any, result: Any) -> None:
-    """One work item for each entry; unlike the text's, it sums in a register and not in memory."""
+    """One work item for each entry; it sums in a register, the text's in a buffer that it declares write-only."""
     i, j = cuda.grid(2)
     if i < size and j < size:
         total = float32(0)

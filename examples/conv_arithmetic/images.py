@@ -166,8 +166,9 @@ def two_dimensions(run: Run) -> list[Row]:
         plain = plain - 0.002 * grad(gap)(plain, False)
         flipped = flipped - 0.002 * grad(gap)(flipped, True)
     wrong = "f[i, j] stands inside the sum, where it is constant; it must be f[m, n] g[i - m, j - n]"
+    note = "largest difference; the text has s(t) for s(m, n) on the left of both sums" if "K5" in run.id else None
     rows = [
-        agreement("a layer is a correlation", conv(image, kernel), correlation),
+        agreement("a layer is a correlation", conv(image, kernel), correlation, note=note),
         agreement("convolution = correlation, kernel turned", conv(image, flip(kernel), padding=2), convolution),
         agreement("its gradient by the image: the other of the two", by_image, conv(target, flip(kernel), padding=2)),
         agreement("after 20 steps: the same kernels, turned", plain, flip(flipped)),

@@ -120,6 +120,10 @@ def three_kinds(run: Run) -> list[Row]:
         return float(np.linalg.norm(a - b) / np.linalg.norm(a))
 
     moved = {name: change(f(spot, 4, 4), f(shifted, 4, 4)) for name, f in kinds.items()}
+    pixels = [1.0 * ((grid[:, None] == 11) & (grid == column)) for column in grid]
+    stays = [
+        np.mean([np.array_equal(f(a, 4, 4), f(b, 4, 4)) for a, b in itertools.pairwise(pixels)]) for f in kinds.values()
+    ]
     with run.picture(ncols=4, figsize=(10, 3)) as axes:
         shown = {"image": spot, **{name: f(spot, 4, 4) for name, f in kinds.items()}}
         for ax, (name, y) in zip(axes, shown.items(), strict=True):
@@ -138,4 +142,6 @@ def three_kinds(run: Run) -> list[Row]:
         agreement("its tangent along x: the norm itself", jvp(lambda x: l2_pool(x, 2, 2), (x,), (x,))[1], norms),
         Row("a shift by a pixel changes the image by", "", f"{100 * change(spot, shifted):.0f} %"),
         *[Row(f"  {name} of 4x4", "", f"{100 * v:.0f} %") for name, v in moved.items()],
-    ]
+        Row("steps of a single pixel that do not change them", "invariant", ", ".join(f"{s:.0%}" for s in stays),
+            "those inside a window; a smooth spot, above, always crosses some", met=min(stays) > 0.5),
+    ]  # fmt: skip
