@@ -137,8 +137,10 @@ def suite(run: Run) -> list[Row]:
         start = mlp(run.rng, (256, 256), "he_normal", relu_at_end=True)
         model, curves[name] = costs(run, start, optimiser, data, steps)
         logits = nn.predict(model, test, transform=to_float)
-        accuracy, dead = nn.metrics.accuracy(logits, labels), int(np.sum(logits.max(0) <= 0))
-        note = f"cost {np.mean(curves[name][-50:]):.3f} after {steps:,} steps; {dead} of the 10 outputs are dead (ReLU)"
+        accuracy, silent = nn.metrics.accuracy(logits, labels), set(range(10)) - set(logits.argmax(1).tolist())
+        rate = f"rate {optimiser.learning_rate:g}{', chosen here' if name in ('adagrad', 'rmsprop') else ''}"
+        note = f"{rate}; cost {np.mean(curves[name][-50:]):.3f} after {steps:,} steps; digits that it never says, "
+        note += f"dead behind the ReLU of the logits: {', '.join(map(str, sorted(silent))) or 'none'}"
         rows.append(Row(f"{name}: test accuracy", "", f"{100 * accuracy:.2f} %", note))
     draw_costs(run, curves, "The suite on the MNIST network")
     return rows
