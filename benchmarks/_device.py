@@ -9,6 +9,7 @@ Device "cuda-sim" checks small cases in Numba's simulator; that is no timing, an
 """
 
 import argparse
+import functools
 import itertools
 import math
 import sys
@@ -56,7 +57,8 @@ class Library:
 
     def __init__(self, device: str) -> None:
         self.simulated = device == "cuda-sim"
-        self.cupy = self.torch = None
+        self.cupy: Any = None
+        self.torch: Any = None
         self.peaks: dict[str, float] = {}
         if self.simulated:
             return
@@ -168,8 +170,9 @@ def check(case: _kernels.KernelCase, name: str, result: Any) -> None:
         np.testing.assert_allclose(found, want, rtol=0, atol=slack, err_msg=f"{case.group}/{case.name}: {name}")
 
 
-def measure(case: _kernels.KernelCase, rounds: int) -> _kernels.Outcome:
+def measure(case: _kernels.KernelCase, rounds: int, threads: int = 1) -> _kernels.Outcome:
     """Check every contender, warm it up, and time all of them in turn."""
+    del threads  # of the host
     outcome = _kernels.Outcome(case)
     runs = {name: run for name, run in case.runs.items() if run is not None}
     counts = {}
@@ -214,7 +217,9 @@ def run(
     count = 0
     for one in cases(library):
         if _kernels.wanted(found, one.group, one.name):
-            check(one, "ours", one.checks.get("ours", one.runs["ours"])())
+            ours = one.checks.get("ours", one.runs["ours"])
+            assert ours is not None
+            check(one, "ours", ours())
             count += 1
             print(f"{one.group}/{one.name}: as the reference")
     print(f"{count} cases are correct in the simulator. This is no timing: nothing ran on a GPU.")
@@ -265,12 +270,12 @@ def peaks(cupy: Any) -> dict[str, float]:
     for dtype in ("float32", "float64"):
         kernel, work = fma_chain()
         out = cupy.zeros(CHAIN_THREADS, dtype)
-        found[dtype] = work * blocks / _best(lambda k=kernel, o=out: k[blocks, CHAIN_THREADS](o, CHAIN))
+        found[dtype] = work * blocks / _best(functools.partial(kernel[blocks, CHAIN_THREADS], out, CHAIN))
     if tuple(int(c) for c in cupy.cuda.Device().compute_capability) >= (8, 0):
         for dtype, kind in (("tf32", "tf32"), ("float16", "f16"), ("bfloat16", "bf16")):
             kernel, work = mma_chain(kind)
             out = cupy.zeros(CHAIN_THREADS, "float32")
-            found[dtype] = work * blocks / _best(lambda k=kernel, o=out: k[blocks, CHAIN_THREADS](o, CHAIN))
+            found[dtype] = work * blocks / _best(functools.partial(kernel[blocks, CHAIN_THREADS], out, CHAIN))
     return found
 
 
@@ -282,7 +287,7 @@ def fma_chain() -> tuple[Any, float]:
     """Return a kernel of eight chains of multiply-and-add in each thread, and the operations of a block."""
     from numba import cuda
 
-    def chain(out, count):  # noqa: ANN001, ANN202 - Numba infers the types
+    def chain(out: Any, count: Any) -> None:
         x = out[cuda.threadIdx.x]
         a, b, c, d, e, f, g, h = x, x + 1, x + 2, x + 3, x + 4, x + 5, x + 6, x + 7
         for _ in range(count):
@@ -305,7 +310,7 @@ def mma_chain(kind: str) -> tuple[Any, float]:
     multiply, clear_sums = ptx.multiply(kind, squares, pairs), clear(sums_count)
     clear_a, clear_b = clear(a_count), clear(b_count)
 
-    def chain(out, count):  # noqa: ANN001, ANN202 - Numba infers the types
+    def chain(out: Any, count: Any) -> None:
         sums = cuda.local.array(sums_count, float32)
         a = cuda.local.array(a_count, uint32)
         b = cuda.local.array(b_count, uint32)

@@ -188,7 +188,7 @@ def run(
     ours: Sequence[str] = ("ours",),
     chosen: str | None = None,
     remark: str = "",
-    measure: Callable[[KernelCase, int], Outcome] = measure,
+    measure: Callable[[KernelCase, int, int], Outcome] = measure,
     machine: Mapping[str, str] | None = None,
 ) -> int:
     """Measure and print; return the exit code of the program.

@@ -76,7 +76,7 @@ LAYERS = (
 
 def _ours(layer: Layer, x: Any, w: Any, g: Any, layout: str, *, step: bool) -> Callable[[], Any]:
     pair, padding = (layer.stride,) * 2, ((layer.padding,) * 2,) * 2
-    places = {"stride": pair, "padding": padding, "layout": layout}
+    places: dict[str, Any] = {"stride": pair, "padding": padding, "layout": layout}
 
     def forward() -> Any:
         return cpu.conv2d(x, w, **places)
@@ -182,7 +182,7 @@ def _device_step(layer: Layer, *, step: bool) -> tuple[Any, Any]:
     from kernels import cuda
 
     stride, padding = (layer.stride,) * 2, (layer.padding,) * 2
-    places = {"stride": stride, "padding": (padding, padding)}
+    places: dict[str, Any] = {"stride": stride, "padding": (padding, padding)}
 
     def ours(x: Any, w: Any, g: Any) -> Any:
         y = cuda.conv2d(x, w, **places)

@@ -163,7 +163,7 @@ def measure_errors(options: argparse.Namespace) -> None:
         worst, where = 0.0, math.nan
         for start in range(0, 1 << 32, chunk * options.stride):
             stop = min(start + chunk * options.stride, 1 << 32)
-            x = np.arange(start, stop, options.stride, np.uint64).astype(np.uint32).view(np.float32)
+            x = np.arange(start, stop, options.stride, dtype=np.uint64).astype(np.uint32).view(np.float32)
             found = errors(name, x)
             position = int(np.argmax(found))
             if found[position] > worst:

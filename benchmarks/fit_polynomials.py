@@ -122,7 +122,7 @@ def minimax(points: Sequence[Any], target: Sequence[Any], weight: Sequence[Any],
         errors = [v - mp.fdot(row, coefficients) for row, v in zip(rows, values, strict=True)]
         worst = max(range(len(points)), key=lambda i: abs(errors[i]))
         if abs(errors[worst]) <= abs(level) * (1 + mp.mpf(10) ** -5):
-            return coefficients
+            return list(coefficients)
         sign = mp.sign(errors[worst]) * mp.sign(level)
         change = [*mp.lu_solve(basis, -mp.matrix(rows[worst])), mp.mpf(0)]
         leaving = max(range(size + 1), key=lambda i: -sign * change[i] / multipliers[i])

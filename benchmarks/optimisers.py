@@ -95,7 +95,7 @@ def main(found: Any) -> int:
         found,
         unit="GB/s",
         targets={"Adam": (1.0, 1.0)},
-        note="ratio: PyTorch's default over ours with new arrays",
+        remark="ratio: PyTorch's default over ours with new arrays",
     )
 
 

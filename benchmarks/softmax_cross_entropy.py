@@ -125,7 +125,7 @@ def device_cases(library: _device.Library, found: Any) -> Iterator[_kernels.Kern
         group, name = "cross-entropy and gradient", "{} x {}".format(*shape)
         if _kernels.wanted(found, group, name):
             contenders: dict[str, Any] = {"ours": ("cupy", _device_ours), "torch": ("torch", _device_torch)}
-            expected = (-logs[np.arange(shape[0]), labels], gradient)
+            expected: tuple[Any, ...] = (-logs[np.arange(shape[0]), labels], gradient)
             inputs = (logits, labels, weights)
             yield _device.case(library, group, name, inputs, contenders, expected, 2.0 * logits.nbytes, 1e-4, "bytes")
         for function in ("softmax", "log_softmax"):
