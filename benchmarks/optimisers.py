@@ -70,13 +70,16 @@ def _torch(torch: Any, name: str, model: dict[str, Any], gradients: dict[str, An
     return step
 
 
-def cases(threads: int) -> Iterator[_kernels.KernelCase]:
+def cases(found: Any) -> Iterator[_kernels.KernelCase]:
     """Yield all optimisers."""
     rng = np.random.default_rng(0)
     model = {str(i): rng.standard_normal(shape, dtype=np.float32) for i, shape in enumerate(SHAPES)}
     gradients = {name: 0.01 * rng.standard_normal(p.shape, dtype=np.float32) for name, p in model.items()}
-    torch = _kernels.torch_module(threads)
+    torch = _kernels.torch_module(found.threads)
     for name, (opt, theirs, options, arrays) in OPTIMISERS.items():
+        group = "Adam" if name.startswith("Adam") else "other optimisers"
+        if not _kernels.wanted(found, group, name):
+            continue
         peer = functools.partial(_torch, torch, theirs, model, gradients, **options)
         runs = {
             "ours": _ours(opt, model, gradients, donate=False),
@@ -84,14 +87,13 @@ def cases(threads: int) -> Iterator[_kernels.KernelCase]:
             "torch": None if torch is None else peer(),
             "fused": None if torch is None or theirs == "Adagrad" else peer(fused=True),
         }
-        group = "Adam" if name.startswith("Adam") else "other optimisers"
         yield _kernels.KernelCase(group, name, runs, list(model.values()), 4.0 * COUNT * arrays, 1e-6, ("torch",))
 
 
 def main(found: Any) -> int:
     """Measure and print."""
     return _kernels.run(
-        cases(found.threads),
+        cases(found),
         found,
         unit="GB/s",
         targets={"Adam": (1.0, 1.0)},
