@@ -66,12 +66,19 @@ class Configuration:
 
 SMALL = nn.initialisers.uniform(-0.1, 0.1)
 GLOROT, HE = "glorot_uniform", "he_normal"
+
+
+def adam() -> nn.Adam:
+    """The optimiser with the defaults of the library that the text uses."""
+    return nn.Adam(1e-3, eps=1e-7)
+
+
 CONFIGURATIONS = (
     Configuration("1: tanh, logistic, SGD 0.01", np.tanh, (SMALL, SMALL), squared_error, lambda: nn.SGD(0.01), 1, 6),
     Configuration("2: rate 10", np.tanh, (SMALL, SMALL), squared_error, lambda: nn.SGD(10.0), 1, 70),
-    Configuration("3: Glorot, Adam", np.tanh, (GLOROT, GLOROT), squared_error, lambda: nn.Adam(1e-3), 1, 7),
-    Configuration("4: ReLU, softmax, Adam", relu, (HE, GLOROT), cross_entropy, lambda: nn.Adam(1e-3), 1, 5),
-    Configuration("5: the same, batches of 64", relu, (HE, GLOROT), cross_entropy, lambda: nn.Adam(1e-3), 64, 4),
+    Configuration("3: Glorot, Adam", np.tanh, (GLOROT, GLOROT), squared_error, adam, 1, 7),
+    Configuration("4: ReLU, softmax, Adam", relu, (HE, GLOROT), cross_entropy, adam, 1, 5),
+    Configuration("5: the same, batches of 64", relu, (HE, GLOROT), cross_entropy, adam, 64, 4),
 )
 
 
@@ -85,7 +92,7 @@ def prepared(run: Run, most: int | None) -> tuple[Any, Any, Any, Any]:
 
 
 def learn(run: Run, which: Configuration, data: tuple[Any, Any, Any, Any], epochs: int) -> list[dict[str, float]]:
-    """Train a configuration; return accuracy and loss, in training and on the test set, after each epoch."""
+    """Train a configuration; return accuracy and loss, in training and on the test set, and seconds, of each epoch."""
     x, labels, x_test, test_labels = data
     records = []
 
@@ -157,9 +164,11 @@ def on_layers(run: Run) -> list[Row]:
     note = "other numbers drawn" if most is None else f"other numbers drawn, of {most:,} images"
     rows = []
     for i, (reported, record) in enumerate(zip(K1_REPORTED, records, strict=False), start=1):
-        _, _, loss, accuracy = reported
-        measured = f"{record['validation_loss']:.4f} / {record['validation_accuracy']:.4f}"
-        rows.append(Row(f"test loss / accuracy, epoch {i}", f"{loss:.4f} / {accuracy:.4f}", measured, note))
+        both = (record[key] for key in ("loss", "train_accuracy", "validation_loss", "validation_accuracy"))
+        texts = [f"{value:.4f}" for value in (*reported, *both)]
+        when = f"{note}; ours after the epoch, the text's accuracy is of the way"
+        rows.append(Row(f"training loss / accuracy, epoch {i}", " / ".join(texts[:2]), " / ".join(texts[4:6]), when))
+        rows.append(Row("  test loss / accuracy", " / ".join(texts[2:4]), " / ".join(texts[6:]), note))
     if len(records) >= len(K1_REPORTED):
         sixth = records[len(K1_REPORTED) - 1]["validation_accuracy"]
         rows.append(
@@ -181,10 +190,11 @@ def five_configurations(run: Run) -> list[Row]:
     """The error of each configuration on the test set."""
     epochs = run.length(3, EPOCHS)
     data = prepared(run, None if run.full else 800)
-    curves, rows = {}, []
+    curves, rows, seconds = {}, [], {}
     for which in CONFIGURATIONS:
         records = learn(run, which, data, epochs)
         curves[which.name] = [record["validation_accuracy"] for record in records]
+        seconds[which.name] = float(np.median([record["seconds"] for record in records]))
         error = 100 * (1 - curves[which.name][-1])
         note = f"epoch {epochs} of {EPOCHS}"
         name, reported, measured = f"configuration {which.name}", f"~{which.reported} %", f"{error:.1f} %"
@@ -194,4 +204,13 @@ def five_configurations(run: Run) -> list[Row]:
             goal = which.reported + 0.5 if run.whole else None
             rows.append(Row(name, reported, measured, note, value=error, at_most=goal))
     draw(run, curves, "Five configurations: error on the test set")
-    return rows
+    *_, fourth, fifth = curves
+    errors, faster = [1 - curve[-1] for curve in curves.values()], seconds[fourth] / seconds[fifth]
+    return [
+        *rows,
+        Row("an epoch of 5 is faster than one of 4", "much faster", f"{faster:.0f} times",
+            "steps of 64 images", met=run.smoke or faster > 2),
+        Row("errors of 1 that 5 does not make", "a third", f"{100 * (1 - errors[-1] / errors[0]):.0f} %",
+            f"epoch {epochs} of {EPOCHS}"),
+        Row("the rate of 2, said to be that of the XOR example", "10", "0.1", wrong="there the listing has 0.1"),
+    ]  # fmt: skip
