@@ -71,7 +71,7 @@ def trained(run: Run, experiment: Experiment) -> list[Row]:
     )
     accuracy = float(first.measured.rstrip(" %")) / 100
     note = first.note if whole else f"{first.note}; the report is of the whole set and schedule"
-    row = dataclasses.replace(first, value=accuracy, at_least=experiment.reported if whole else None, note=note)
+    row = dataclasses.replace(first, value=accuracy, at_least=experiment.goal if whole else None, note=note)
     if not whole:
         rest = [
             dataclasses.replace(line, note=line.note or "the report is of one epoch of the whole set") for line in rest

@@ -21,7 +21,7 @@ import numpy as np
 import nn
 from autodiff import device_put
 from examples import networks
-from examples.report import Row, print_table
+from examples.report import Row, half_a_digit, print_table
 from nn.data import Batches, ImageSet, load_mnist, to_float
 from nn.initialisers import truncated_normal
 from nn.losses import cross_entropy
@@ -75,6 +75,16 @@ class Experiment:
     on_aside: bool = False
     relu_at_end: bool = False
     if_missed: str | None = None
+
+    @property
+    def printed(self) -> str:
+        """The accuracy in percent, as the text prints it."""
+        return f"{100 * self.reported:.4g}"
+
+    @property
+    def goal(self) -> float:
+        """The least accuracy that is the same in print."""
+        return (float(self.printed) - half_a_digit(self.printed)) / 100
 
 
 def hui_weights(rng: np.random.Generator, shape: tuple[int, int], dtype: Any = np.float32) -> Any:
@@ -153,7 +163,7 @@ def run(
     note = f"{len(result.history.losses):,} steps" + (f"; chosen: {experiment.choices}" if experiment.choices else "")
     silent = sorted(set(range(10)) - set(logits.argmax(1).tolist()))
     why = DEAD if experiment.relu_at_end and silent else experiment.if_missed
-    rows = [Row(experiment.title, f"{100 * experiment.reported:.4g} %", f"{100 * accuracy:.2f} %", note,
+    rows = [Row(experiment.title, f"{experiment.printed} %", f"{100 * accuracy:.2f} %", note,
                 if_missed=why)]  # fmt: skip
     if experiment.relu_at_end:
         rows.append(Row("  digits that it never says", "", ", ".join(map(str, silent)) or "none"))

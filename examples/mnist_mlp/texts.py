@@ -73,7 +73,7 @@ def network_of_a_text(run: Run) -> list[Row]:
             experiment, images, epochs=epochs, seed=run.seed, progress=not run.smoke, device=run.device
         )
         accuracy = float(row.measured.rstrip(" %")) / 100
-        goal = experiment.reported if run.whole and images.full else None
+        goal = experiment.goal if run.whole and images.full else None
         rows += [dataclasses.replace(row, value=accuracy, at_least=goal), *others]
     if run.id == "buduma/B21":
         note = "0 at first, as listed (later the text says: uniform); its script has 1000 epochs, its report 100"
