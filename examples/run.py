@@ -21,7 +21,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 def tidy(axes: Any) -> None:
     """Frame what has no ticks, and write plain numbers (0.6, 2) on logarithmic axes of less than two decades."""
-    from matplotlib.ticker import LogFormatter
+    from matplotlib.ticker import FixedLocator, LogFormatter
 
     class Plain(LogFormatter):
         def __call__(self, x: float, pos: int | None = None) -> str:
@@ -32,7 +32,8 @@ def tidy(axes: Any) -> None:
         axes.spines[:].set(visible=True, color="0.8", linewidth=0.8)
     for axis in (axes.xaxis, axes.yaxis):
         low, high = sorted(axis.get_view_interval())
-        if axis.get_scale() == "log" and low > 0 and high < 100 * low:
+        chosen = isinstance(axis.get_major_locator(), FixedLocator)
+        if axis.get_scale() == "log" and low > 0 and high < 100 * low and not chosen:
             axis.set_major_formatter(Plain())
             axis.set_minor_formatter(Plain(minor_thresholds=(2, 0.4)))
 

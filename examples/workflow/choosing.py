@@ -422,6 +422,8 @@ def learning_curves(run: Run) -> list[Row]:
             for measure, name in (("learned", "on what it learned"), ("test", "on the test set")):
                 ax.semilogx(sizes, 100 * curve[measure], marker="o", label=name)
             ax.set(title=f"{hidden} hidden neurons", xlabel="training examples", ylim=(0, None))
+            ax.minorticks_off()
+            ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axes[0].set_ylabel("error (%)")
         axes[1].legend()
     last = {hidden: (curve["learned"][-1], curve["test"][-1]) for hidden, curve in curves.items()}
