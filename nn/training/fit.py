@@ -128,14 +128,15 @@ def fit(
     {'a': 3.0, 'b': 1.0}
     """
     path = None if checkpoint is None else Path(checkpoint)
-    _check(epochs, path, checkpoint_every, resume, rng)
+    _check(epochs, path, checkpoint_every, resume)
+    source = generator("fit", rng)
     _check_place(path)
     _check_functions(loss, optimizer)
     if getattr(validation, "shuffle", False) or getattr(validation, "augment", None):
         raise ValueError(
             "fit: validation must be neither shuffled nor augmented; make it with Batches(..., shuffle=False)."
         )
-    run = state.start(model, optimizer, rng, early_stopping)
+    run = state.start(model, optimizer, source, early_stopping)
     run.batches = len(data) if hasattr(data, "__len__") else None
     if resume and path is not None and path.exists():
         run.load(path)
@@ -185,7 +186,7 @@ def _check_place(path: Path | None) -> None:
         raise OSError(f"fit: the checkpoint {path} cannot be written: {error}.") from error
 
 
-def _check(epochs: int, path: Path | None, every: int | None, resume: bool, rng: np.random.Generator | int) -> None:
+def _check(epochs: int, path: Path | None, every: int | None, resume: bool) -> None:
     for name, value in (("epochs", epochs), ("checkpoint_every", every)):
         if value is not None and not isinstance(value, int | np.integer):
             raise TypeError(f"fit: {name} must be an integer, not {value!r}.")
@@ -196,7 +197,6 @@ def _check(epochs: int, path: Path | None, every: int | None, resume: bool, rng:
         raise ValueError(f"fit: {what} needs a file: checkpoint='last.safetensors'.")
     if every is not None and every < 1:
         raise ValueError(f"fit: checkpoint_every must be at least 1 step, not {every}.")
-    generator("fit", rng)
 
 
 def _say(show: bool, text: str) -> None:

@@ -102,9 +102,8 @@ class Run:
             )
 
 
-def start(model: Any, optimizer: Any, rng: np.random.Generator | int, rule: EarlyStopping | None) -> Run:
+def start(model: Any, optimizer: Any, source: np.random.Generator, rule: EarlyStopping | None) -> Run:
     """Return the state before the first step."""
-    source = rng if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)
     mine, order = source.spawn(2)
     watch = None if rule is None else Watch(rule)
     return Run(model, optimizer.init(model), mine, order, generator_state(order), watch=watch)
