@@ -88,8 +88,8 @@ COMPOSITIONS = {
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex64"])
 @pytest.mark.parametrize("name", COMPOSITIONS)
 def test_compositions(name, dtype):
-    if dtype == "complex64" and name in {"maximum", "integers"}:
-        pytest.skip("no order among complex numbers")
+    if dtype == "complex64" and name == "integers":
+        pytest.skip("NumPy has no floor of complex numbers")
     f = COMPOSITIONS[name]
     rng = np.random.default_rng(0)
     w, x = rng.normal(size=(4, 5)).astype(dtype), rng.normal(size=(2, 4)).astype(dtype)
